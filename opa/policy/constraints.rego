@@ -1,0 +1,202 @@
+# Constraints and limits (owner: broker)
+#
+# One grammar for the mandate's `con` and the catalogue's `limits`: a scalar, or an object of `eq`, `in`, `min`,
+# `max` and `max_length`. A constraint fails closed on an absent parameter and can only narrow the limit; a limit
+# leaves an absent optional parameter alone.
+
+package atb
+
+# METADATA
+# title: Form and values in one, the short way where there is neither constraint nor limit
+constraints_ok if {
+	input.poa.con == {}
+	act_entry.limits == {}
+} else if {
+	constraints_formed
+	constraints_kept
+}
+
+# METADATA
+# title: The constraints are of known form, on known parameters and not wider than the limits
+constraints_formed if input.poa.con == {}
+
+else if {
+	is_object(input.poa.con)
+	props := act_entry.parameters.properties
+	limits := object.get(act_entry, "limits", {})
+	every name, con in input.poa.con {
+		constraints_well_formed(constraints_operators(con), props[name].type)
+		constraints_within(constraints_operators(con), constraints_operators(object.get(limits, name, {})))
+	}
+}
+
+# METADATA
+# title: The call keeps to the mandate's constraints and to the catalogue's limits
+constraints_kept if {
+	is_object(input.poa.con)
+	params := input.request.params
+	every name, con in input.poa.con { constraints_holds(constraints_operators(con), params[name]) }
+	every name, limit in object.get(act_entry, "limits", {}) { constraints_spared(limit, params, name) }
+}
+
+# METADATA
+# title: Operators of a constraint
+# description: A scalar is short for eq.
+constraints_operators(con) := con if is_object(con)
+
+else := {"eq": con}
+
+constraints_holds(ops, value) if {
+	every op, bound in ops { constraints_passes(op, bound, value) }
+}
+
+constraints_spared(limit, params, name) if constraints_holds(constraints_operators(limit), params[name])
+
+else if object.get(params, name, null) == null
+
+# METADATA
+# title: One operator on one value
+# description: An unknown operator, a wrong type and an absent value all fail.
+constraints_passes("eq", bound, value) if value == bound
+
+constraints_passes("in", bound, value) if value in bound
+
+constraints_passes("min", bound, value) if {
+	is_number(bound)
+	is_number(value)
+	value >= bound
+}
+
+constraints_passes("max", bound, value) if {
+	is_number(bound)
+	is_number(value)
+	value <= bound
+}
+
+constraints_passes("max_length", bound, value) if {
+	is_number(bound)
+	constraints_sized(value)
+	count(value) <= bound
+}
+
+constraints_sized(value) if is_string(value)
+
+else if is_array(value)
+
+# METADATA
+# title: The closed set of operators and the types that each takes
+constraints_well_formed(ops, type) if {
+	ops != {}
+	every op, bound in ops { constraints_known(op, bound, type) }
+}
+
+constraints_known("eq", bound, type) if constraints_scalar(type, bound)
+
+constraints_known("in", bound, type) if {
+	is_array(bound)
+	bound != []
+	every value in bound { constraints_scalar(type, value) }
+}
+
+constraints_known("min", bound, type) if {
+	type in ["number", "integer"]
+	is_number(bound)
+}
+
+constraints_known("max", bound, type) if {
+	type in ["number", "integer"]
+	is_number(bound)
+}
+
+constraints_known("max_length", bound, type) if {
+	type in ["string", "array"]
+	is_number(bound)
+	bound >= 0
+}
+
+constraints_scalar("string", value) if is_string(value)
+
+constraints_scalar("number", value) if is_number(value)
+
+constraints_scalar("integer", value) if is_number(value)
+
+constraints_scalar("boolean", value) if is_boolean(value)
+
+# METADATA
+# title: A constraint is not wider than the limit
+# description: Both sides in operators; the constraint is well formed.
+constraints_within(ops, limit) if {
+	every op, bound in ops { constraints_narrows(op, bound, limit) }
+}
+
+constraints_narrows("eq", bound, limit) if constraints_holds(limit, bound)
+
+constraints_narrows("in", bound, limit) if {
+	every value in bound { constraints_holds(limit, value) }
+}
+
+constraints_narrows("min", bound, limit) if bound >= object.get(limit, "min", bound)
+
+constraints_narrows("max", bound, limit) if bound <= object.get(limit, "max", bound)
+
+constraints_narrows("max_length", bound, limit) if bound <= object.get(limit, "max_length", bound)
+
+# METADATA
+# title: What is wrong with the constraints, looked at on denial only
+constraints_form_findings := set() if constraints_formed
+
+else := constraints_form_explained
+
+constraints_form_explained := union({
+	{["constraint_invalid", "/poa/con"] |
+		{} <= input.poa
+		[1 | {} <= input.poa.con] == []
+	},
+	{["unknown_constraint", parameters_pointer("/poa/con", name)] |
+		{} <= input.poa.con
+		props := act_entry.parameters.properties
+		some name, _ in input.poa.con
+		not props[name]
+	},
+	{[constraints_fault(con, kind), parameters_pointer("/poa/con", name)] |
+		{} <= input.poa.con
+		props := act_entry.parameters.properties
+		limits := act_entry.limits
+		some name, con in input.poa.con
+		kind := props[name].type
+		limit := object.get(limits, name, {})
+		not constraints_sits(con, kind, limit)
+	},
+})
+
+constraints_sits(con, type, limit) if {
+	constraints_well_formed(constraints_operators(con), type)
+	constraints_within(constraints_operators(con), constraints_operators(limit))
+}
+
+constraints_fault(con, type) := "constraint_exceeds_limit" if constraints_well_formed(constraints_operators(con), type)
+
+else := "constraint_invalid"
+
+# METADATA
+# title: What is wrong with the values, looked at on denial only
+constraints_kept_findings := set() if constraints_kept
+
+else := constraints_kept_explained
+
+constraints_kept_explained := constraints_broken | constraints_over
+
+constraints_broken := {["constraint_violated", parameters_pointer("/poa/con", name)] |
+	{} <= input.poa.con
+	some name, con in input.poa.con
+	not constraints_obeyed(con, name)
+}
+
+constraints_over := {["limit_exceeded", parameters_pointer("/request/params", name)] |
+	params := input.request.params
+	{} <= params
+	some name, limit in act_entry.limits
+	not constraints_spared(limit, params, name)
+}
+
+constraints_obeyed(con, name) if constraints_holds(constraints_operators(con), input.request.params[name])

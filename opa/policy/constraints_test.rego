@@ -1,0 +1,109 @@
+package atb_test
+
+test_constraints_limit_reached if allowed(put(drop(medium, "/poa/con/amount"), "/request/params/amount", 50000))
+
+test_constraints_limit_plus_one if denied(put(drop(medium, "/poa/con/amount"), "/request/params/amount", 50001), "limit_exceeded")
+
+test_constraints_limit_fraction_over if denied(put(drop(medium, "/poa/con/amount"), "/request/params/amount", 50000.01), "limit_exceeded")
+
+test_constraints_limit_huge if denied(put(drop(medium, "/poa/con/amount"), "/request/params/amount", 1e300), "limit_exceeded")
+
+test_constraints_con_max_kept if allowed(put(put(medium, "/poa/con", {"amount": {"max": 200}}), "/request/params/amount", 200))
+
+test_constraints_con_max_violated if denied(put(put(medium, "/poa/con", {"amount": {"max": 200}}), "/request/params/amount", 201), "constraint_violated")
+
+test_constraints_con_min_kept if allowed(put(put(medium, "/poa/con", {"amount": {"min": 100}}), "/request/params/amount", 100))
+
+test_constraints_con_min_violated if denied(put(put(medium, "/poa/con", {"amount": {"min": 100}}), "/request/params/amount", 99), "constraint_violated")
+
+test_constraints_con_eq_kept if allowed(put(put(medium, "/poa/con", {"amount": {"eq": 150}}), "/request/params/amount", 150))
+
+test_constraints_con_eq_violated if denied(put(put(medium, "/poa/con", {"amount": {"eq": 150}}), "/request/params/amount", 151), "constraint_violated")
+
+test_constraints_con_scalar_kept if allowed(put(put(medium, "/poa/con", {"amount": 150}), "/request/params/amount", 150))
+
+test_constraints_con_scalar_violated if denied(put(put(medium, "/poa/con", {"amount": 150}), "/request/params/amount", 149), "constraint_violated")
+
+test_constraints_con_in_kept if allowed(put(put(medium, "/poa/con", {"amount": {"in": [1, 2]}}), "/request/params/amount", 2))
+
+test_constraints_con_in_violated if denied(put(put(medium, "/poa/con", {"amount": {"in": [1, 2]}}), "/request/params/amount", 3), "constraint_violated")
+
+test_constraints_con_max_length_kept if allowed(put(medium, "/poa/con", {"item": {"max_length": 5}}))
+
+test_constraints_con_max_length_violated if denied(put(put(medium, "/poa/con", {"item": {"max_length": 5}}), "/request/params/item", "boltss"), "constraint_violated")
+
+test_constraints_con_on_absent_parameter if denied(put(high, "/poa/con", {"reason": "x"}), "constraint_violated")
+
+test_constraints_limit_on_absent_parameter if allowed(put(put(put(put(medium, "/poa/act", "erp.order.update"), "/request/act", "erp.order.update"), "/request/params", {"order_id": "O-1001"}), "/poa/con", {}))
+
+test_constraints_con_is_null if denied(put(low, "/poa/con", null), "constraint_invalid")
+
+test_constraints_con_is_array if denied(put(low, "/poa/con", []), "constraint_invalid")
+
+test_constraints_con_is_string if denied(put(low, "/poa/con", "x"), "constraint_invalid")
+
+test_constraints_con_is_number if denied(put(low, "/poa/con", 5), "constraint_invalid")
+
+test_constraints_con_absent if denied(drop(low, "/poa/con"), "constraint_invalid")
+
+test_constraints_con_invalid_null if denied(put(medium, "/poa/con", {"amount": null}), "constraint_invalid")
+
+test_constraints_con_invalid_array if denied(put(medium, "/poa/con", {"amount": [1]}), "constraint_invalid")
+
+test_constraints_con_invalid_no_operator if denied(put(medium, "/poa/con", {"amount": {}}), "constraint_invalid")
+
+test_constraints_con_invalid_unknown_operator if denied(put(medium, "/poa/con", {"amount": {"lt": 5}}), "constraint_invalid")
+
+test_constraints_con_invalid_max_as_string if denied(put(medium, "/poa/con", {"amount": {"max": "5"}}), "constraint_invalid")
+
+test_constraints_con_invalid_max_null if denied(put(medium, "/poa/con", {"amount": {"max": null}}), "constraint_invalid")
+
+test_constraints_con_invalid_min_as_array if denied(put(medium, "/poa/con", {"amount": {"min": [1]}}), "constraint_invalid")
+
+test_constraints_con_invalid_in_as_scalar if denied(put(medium, "/poa/con", {"amount": {"in": 5}}), "constraint_invalid")
+
+test_constraints_con_invalid_in_empty if denied(put(medium, "/poa/con", {"amount": {"in": []}}), "constraint_invalid")
+
+test_constraints_con_invalid_in_of_wrong_type if denied(put(medium, "/poa/con", {"amount": {"in": [1, "2"]}}), "constraint_invalid")
+
+test_constraints_con_invalid_eq_of_wrong_type if denied(put(medium, "/poa/con", {"amount": "120.5"}), "constraint_invalid")
+
+test_constraints_con_invalid_max_on_string if denied(put(medium, "/poa/con", {"item": {"max": 5}}), "constraint_invalid")
+
+test_constraints_con_invalid_max_length_on_number if denied(put(medium, "/poa/con", {"amount": {"max_length": 5}}), "constraint_invalid")
+
+test_constraints_con_invalid_max_length_negative if denied(put(medium, "/poa/con", {"item": {"max_length": -1}}), "constraint_invalid")
+
+test_constraints_con_invalid_nested if denied(put(medium, "/poa/con", {"amount": {"eq": {"max": 5}}}), "constraint_invalid")
+
+test_constraints_con_invalid_bypass_beside_good if denied(put(medium, "/poa/con", {"amount": {"max": 500, "bypass": true}}), "constraint_invalid")
+
+test_constraints_con_unknown_parameter if denied(put(medium, "/poa/con", {"approved": true}), "unknown_constraint")
+
+test_constraints_con_max_at_limit if allowed(put(medium, "/poa/con", {"amount": {"max": 50000}}))
+
+test_constraints_con_max_over if denied(put(medium, "/poa/con", {"amount": {"max": 50001}}), "constraint_exceeds_limit")
+
+test_constraints_con_eq_over if denied(put(medium, "/poa/con", {"amount": 50001}), "constraint_exceeds_limit")
+
+test_constraints_con_in_over if denied(put(medium, "/poa/con", {"amount": {"in": [120.5, 50001]}}), "constraint_exceeds_limit")
+
+test_constraints_con_in_within if allowed(put(medium, "/poa/con", {"amount": {"in": [120.5, 50000]}}))
+
+test_constraints_narrowing_table if every row in [
+	[{"min": 5}, {"min": 5}, true], [{"min": 4}, {"min": 5}, false],
+	[{"max_length": 5}, {"max_length": 5}, true], [{"max_length": 6}, {"max_length": 5}, false],
+	[{"eq": "a"}, {"in": ["a", "b"]}, true], [{"eq": "c"}, {"in": ["a", "b"]}, false],
+	[{"in": ["a"]}, {"in": ["a", "b"]}, true], [{"in": ["a", "c"]}, {"in": ["a", "b"]}, false],
+	[{"eq": "abc"}, {"max_length": 3}, true], [{"eq": "abcd"}, {"max_length": 3}, false],
+	[{"eq": 3}, {"min": 4}, false], [{"max": 9}, {}, true],
+] {
+	result := count([1 | data.atb.constraints_within(row[0], row[1])]) == 1
+	result == row[2]
+}
+
+test_constraints_array_length if data.atb.constraints_passes("max_length", 2, ["a", "b"])
+
+test_constraints_boolean_constraint if data.atb.constraints_well_formed({"eq": true}, "boolean")
+
+test_constraints_integer_constraint if data.atb.constraints_well_formed({"eq": 3, "min": 1}, "integer")

@@ -1,0 +1,149 @@
+# Legal ground (owner: legal)
+#
+# The ground is complete, its template is known in this version and in force, and the template covers the act, its
+# class of data, the basis and the jurisdiction. Approvals are the business of atb.approval.
+
+package atb
+
+# METADATA
+# title: The ground holds
+leg_ok if {
+	leg := input.poa.leg
+	form := data.leg_templates[leg.template.id]
+	form.version == leg.template.version
+	form.basis == leg.basis
+	leg.basis in ["LI", "CONTRACT", "CONSENT", "LEGAL"]
+	leg.jurisdiction in form.jurisdictions
+	texts := [leg.ref, leg.description, leg.accountable_party.type, leg.accountable_party.id, leg.template.digest]
+	concat("", texts) != ""
+	not "" in texts
+	act_covers(form.acts)
+	leg_class_covered(form)
+	leg_in_force(form)
+	leg_grounded(leg)
+}
+
+# METADATA
+# title: The template's classes of data, where it names any, hold the act's
+leg_class_covered(form) if act_entry.data_class in form.data_classes
+
+else if not form.data_classes
+
+# METADATA
+# title: What a basis asks beside the common members
+# description: Consent names the person and the purpose.
+leg_grounded(leg) if leg.basis != "CONSENT"
+
+else if {
+	is_string(leg.data_subject)
+	is_string(leg.purpose)
+	leg.data_subject != ""
+	leg.purpose != ""
+}
+
+# METADATA
+# title: A template is in force from the start of its first day to the end of its last, in UTC
+# description: ISO dates compare as text; "T24" sorts after every time of the day.
+leg_in_force(form) if {
+	is_number(input.time)
+	input.time > 0
+	input.time < 9000000000
+	now := time.format(input.time * 1000000000)
+	now >= form.valid_from
+	now < concat("", [form.valid_until, "T24"])
+}
+
+# METADATA
+# title: What is wrong with the ground, looked at on denial only
+leg_findings := set() if leg_ok
+
+else := leg_explained
+
+leg_explained := union({
+	{one |
+		[1 |
+			leg := input.poa.leg
+			texts := [
+				leg.jurisdiction, leg.basis, leg.ref, leg.description, leg.accountable_party.type, leg.accountable_party.id,
+				leg.template.id, leg.template.version, leg.template.digest,
+			]
+			concat("", texts) != ""
+			not "" in texts
+		] == []
+		some one in leg_incomplete
+	},
+	{["leg_incomplete", concat("/", ["/poa/leg", name])] |
+		input.poa.leg.basis == "CONSENT"
+		some name in ["data_subject", "purpose"]
+		[1 |
+			"" < input.poa.leg[name]
+			input.poa.leg[name] < []
+		] == []
+	},
+	{["leg_template_unknown", "/poa/leg/template/id"] |
+		"" <= input.poa.leg.template.id
+		input.poa.leg.template.id < []
+		not leg_template
+	},
+	{["leg_template_version", "/poa/leg/template/version"] |
+		version := leg_template.version
+		version != input.poa.leg.template.version
+	},
+	{["leg_template_scope", "/poa/leg/template/id"] |
+		patterns := leg_template.acts
+		act_entry
+		not act_covers(patterns)
+	},
+	{["leg_template_scope", "/poa/leg/template/id"] |
+		form := leg_template
+		act_entry
+		not leg_class_covered(form)
+	},
+	{["leg_template_expired", "/poa/leg/template/id"] |
+		form := leg_template
+		not leg_in_force(form)
+	},
+	{["leg_basis", "/poa/leg/basis"] |
+		basis := input.poa.leg.basis
+		not basis in ["LI", "CONTRACT", "CONSENT", "LEGAL"]
+	},
+	{["leg_basis", "/poa/leg/basis"] |
+		basis := leg_template.basis
+		basis != input.poa.leg.basis
+	},
+	{["leg_jurisdiction", "/poa/leg/jurisdiction"] |
+		places := leg_template.jurisdictions
+		place := input.poa.leg.jurisdiction
+		not place in places
+	},
+})
+
+# METADATA
+# title: The template that the ground names, undefined when it is not known
+leg_template := data.leg_templates[input.poa.leg.template.id]
+
+# METADATA
+# title: Members of the ground that are missing, empty or no text
+leg_incomplete := union({
+	{["leg_incomplete", concat("/", ["/poa/leg", name])] |
+		some name in ["jurisdiction", "basis", "ref", "description"]
+		[1 |
+			"" < input.poa.leg[name]
+			input.poa.leg[name] < []
+		] == []
+	},
+	{["leg_incomplete", concat("/", ["/poa/leg/accountable_party", name])] |
+		some name in ["type", "id"]
+		[1 |
+			"" < input.poa.leg.accountable_party[name]
+			input.poa.leg.accountable_party[name] < []
+		] == []
+	},
+	{["leg_incomplete", concat("/", ["/poa/leg/template", name])] |
+		some name in ["id", "version", "digest"]
+		[1 |
+			"" < input.poa.leg.template[name]
+			input.poa.leg.template[name] < []
+		] == []
+	},
+})

@@ -1,0 +1,91 @@
+package atb_test
+
+test_mandate_holder if denied(put(low, "/agent/id", "spiffe://atb.dev/agent/support"), "holder_mismatch")
+
+test_mandate_holder_null if denied(put(put(low, "/agent/id", null), "/poa/sub", null), "input_malformed")
+
+test_mandate_workspace if denied(put(low, "/workspace", "team-b"), "workspace_mismatch")
+
+test_mandate_unlisted_agent_low if allowed(put(put(low, "/agent/id", "spiffe://atb.dev/agent/new"), "/poa/sub", "spiffe://atb.dev/agent/new"))
+
+test_mandate_act if denied(put(low, "/request/act", "erp.vendor.list"), "act_mismatch")
+
+test_mandate_tier_lower if denied(put(high, "/poa/tier", "low"), "tier_mismatch")
+
+test_mandate_tier_higher if denied(put(low, "/poa/tier", "critical"), "tier_mismatch")
+
+test_mandate_tier_null if denied(put(low, "/poa/tier", null), "tier_mismatch")
+
+test_mandate_first_second if allowed(put(low, "/time", 1789999995))
+
+test_mandate_too_early if denied(put(low, "/time", 1789999994), "mandate_time")
+
+test_mandate_last_second if allowed(put(low, "/time", 1790000054))
+
+test_mandate_expired if denied(put(low, "/time", 1790000055), "mandate_time")
+
+test_mandate_cap_reached if allowed(put(low, "/poa/exp", 1790000295))
+
+test_mandate_cap_plus_one if denied(put(low, "/poa/exp", 1790000296), "mandate_time")
+
+test_mandate_act_cap_reached if allowed(put(critical, "/poa/exp", 1790000115))
+
+test_mandate_act_cap_plus_one if denied(put(critical, "/poa/exp", 1790000116), "mandate_time")
+
+test_mandate_exp_before_iat if denied(put(low, "/poa/iat", 1790000060), "mandate_time")
+
+test_mandate_iat_absent if denied(drop(low, "/poa/iat"), "mandate_time")
+
+test_mandate_iat_hostile if every value in [null, "1790000000", [], {}, true] {
+	doc := put(low, "/poa/iat", value)
+	denied(doc, "mandate_time")
+}
+
+test_mandate_nbf_absent if denied(drop(low, "/poa/nbf"), "mandate_time")
+
+test_mandate_nbf_hostile if every value in [null, "1790000000", [], {}, true] {
+	doc := put(low, "/poa/nbf", value)
+	denied(doc, "mandate_time")
+}
+
+test_mandate_exp_absent if denied(drop(low, "/poa/exp"), "mandate_time")
+
+test_mandate_exp_hostile if every value in [null, "1790000000", [], {}, true] {
+	doc := put(low, "/poa/exp", value)
+	denied(doc, "mandate_time")
+}
+
+test_mandate_extreme_numbers if every value in [1e300, -1e300, 1.7e308, -1.7e308] {
+	every path in ["/time", "/poa/iat", "/poa/exp"] {
+		doc := put(low, path, value)
+		denied(doc, "mandate_time")
+	}
+}
+
+test_mandate_iat_negative if denied(put(low, "/poa/iat", -1), "mandate_time")
+
+test_mandate_exp_huge if denied(put(low, "/poa/exp", 1e+300), "mandate_time")
+
+test_mandate_binding_required if denied(drop(high, "/poa/req"), "request_binding_required")
+
+test_mandate_binding_null if denied(put(high, "/poa/req", null), "request_binding_required")
+
+test_mandate_binding_connector if denied(put(high, "/request/connector", "other"), "request_mismatch")
+
+test_mandate_binding_connector_null_on_both_sides if denied(put(put(high, "/request/connector", null), "/poa/req/connector", null), "request_mismatch")
+
+test_mandate_binding_method if denied(put(high, "/request/method", "other"), "request_mismatch")
+
+test_mandate_binding_method_null_on_both_sides if denied(put(put(high, "/request/method", null), "/poa/req/method", null), "request_mismatch")
+
+test_mandate_binding_path if denied(put(high, "/request/path", "other"), "request_mismatch")
+
+test_mandate_binding_path_null_on_both_sides if denied(put(put(high, "/request/path", null), "/poa/req/path", null), "request_mismatch")
+
+test_mandate_binding_digest if denied(put(high, "/request/digest", "other"), "request_mismatch")
+
+test_mandate_binding_digest_null_on_both_sides if denied(put(put(high, "/request/digest", null), "/poa/req/digest", null), "request_mismatch")
+
+test_mandate_binding_not_an_object if denied(put(high, "/poa/req", "sha"), "request_mismatch")
+
+test_mandate_binding_of_choice_counts if denied(put(low, "/poa/req", {"connector": "erp", "method": "GET", "path": "/", "digest": "d"}), "request_mismatch")

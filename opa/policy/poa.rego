@@ -1,0 +1,303 @@
+# METADATA
+# title: Decision on a call
+# description: >-
+#   The one question that the enforcement point asks: may this agent make this call with this mandate, now. The
+#   answer is a document for any input at all; whatever is unknown, absent or of the wrong type is a denial.
+#
+#   Order of priority of the reasons, with their texts: `data.reasons`. Reasons of a call by file:
+#
+#     mandate       input_malformed, unknown_act, holder_mismatch, workspace_mismatch, act_mismatch, tier_mismatch,
+#                   mandate_time, request_binding_required, request_mismatch
+#     parameters    unknown_parameter, missing_parameter, parameter_type
+#     constraints   constraint_invalid, unknown_constraint, constraint_exceeds_limit, constraint_violated,
+#                   limit_exceeded
+#     leg           leg_incomplete, leg_template_unknown, leg_template_version, leg_template_scope,
+#                   leg_template_expired, leg_basis, leg_jurisdiction
+#     approval      agent_operator_unknown, approver_is_requester, approver_unknown, approver_operates_requester,
+#                   approver_is_accountable_party, approver_tier, approver_act, approver_workspace, same_person,
+#                   approval_missing, executive_missing, ticket_missing, leg_approval_shape
+#     report        policy_undefined (no rule could say why; never expected)
+# authors:
+#   - Broker team
+# custom:
+#   owner: broker
+package atb
+
+# METADATA
+# title: The decision
+# description: >-
+#   `{allow, reason, tier, missing, obligations, violations}`. One body, because a rule costs as much as fifteen
+#   comparisons. Nine gates; a gate is `{1}` when the usual case of its group holds. It may be narrower than the rules
+#   (a rare kind of limit, the last day of a template), never wider. Behind a gate that is empty the findings of its
+#   group are looked for, and only they deny.
+#
+#   Values sort null, boolean, number, string, array, object: two comparisons say the type for less than a builtin.
+# entrypoint: true
+poa["decision"] := answer if {
+	p := input.poa
+	call := input.request
+	params := call.params
+	leg := p.leg
+	catalogue := data.catalogue
+	entry := catalogue[p.act]
+	tiers := data.tiers
+	grade := tiers[entry.tier]
+	agents := data.agents
+	agent := agents[p.sub]
+	names := split(p.act, ".")
+	family := concat("", [names[0], ".*"])
+	gates := [
+		# Holder, workspace, tier, act.
+		{1 |
+			input.phase == "call"
+			p.sub == input.agent.id
+			p.tier == entry.tier
+			p.act == call.act
+			input.workspace == agent.workspace
+			false <= input.requires_dual_control
+			input.requires_dual_control <= true
+			{} <= params
+		},
+		# Time. Every number stands between two numbers, so none is of another type.
+		{1 |
+			0 <= p.nbf
+			p.nbf <= input.time
+			input.time < p.exp
+			0 <= p.iat
+			p.iat < p.exp
+			p.exp < 9000000000
+			life := p.exp - p.iat
+			life <= grade.max_ttl_seconds
+			{1 | life > entry.max_ttl_seconds} == set()
+		},
+		# Parameters. A whole number is the one value whose type has another name in the schema.
+		{1 |
+			{} <= params
+			props := entry.parameters.properties
+			every name in entry.parameters.required { params[name] != null }
+			typed := [name | some name, value in params; type_name(value) == props[name].type]
+			every name, value in object.remove(params, typed) {
+				props[name].type == "integer"
+				value >= -9007199254740991
+				value <= 9007199254740991
+				value == floor(value)
+			}
+		},
+		# Constraints of the mandate: a value, or an upper bound not above the limit.
+		{1 |
+			{} <= p.con
+			every name, con in p.con {
+				value := params[name]
+				kept := {1 |
+					con in [value, {"eq": value}]
+					null < value
+					value < []
+				} | {1 |
+					con == {"max": con.max}
+					true < value
+					value <= con.max
+					con.max < ""
+					{1 | con.max > entry.limits[name].max} == set()
+				}
+				kept != set()
+			}
+		},
+		# The limits of the catalogue: upper bounds.
+		{1 |
+			every name, limit in entry.limits {
+				limit == {"max": limit.max}
+				true < params[name]
+				params[name] <= limit.max
+			}
+		},
+		# The legal ground.
+		{1 |
+			templates := data.leg_templates
+			form := templates[leg.template.id]
+			form.version == leg.template.version
+			form.basis == leg.basis
+			leg.basis != "CONSENT"
+			leg.jurisdiction in form.jurisdictions
+			entry.data_class in form.data_classes
+			family in form.acts
+			texts := [leg.ref, leg.description, leg.accountable_party.type, leg.accountable_party.id, leg.template.digest]
+			concat("", texts) != ""
+			not "" in texts
+			0 < input.time
+			input.time < 9000000000
+			now := time.format(input.time * 1000000000)
+			form.valid_from <= now
+			now < form.valid_until
+		},
+		(# Approvals: nobody is asked and nobody brought, or every one brought counts.
+		{1 |
+			input.approvals == []
+			input.requires_dual_control == false
+			grade.approvals == 0
+			grade.executives == 0
+			not leg.approval
+			not leg.dual_control
+		} | {1 |
+			given := input.approvals
+			[] < given
+			given < {}
+			approvers := data.approvers
+			operator := agent.operator
+			"" < operator
+			operator < []
+			every one in given {
+				who := approvers[one.id]
+				entry.tier in who.tiers
+				input.workspace in who.workspaces
+				{1 |
+					not "*" in who.acts
+					not family in who.acts
+				} == set()
+			}
+			ids := [one.id | some one in given]
+			people := {approvers[id].person | some id in ids}
+			concat("", people) != ""
+			not p.sub in ids
+			not operator in people
+			answers := leg.accountable_party.id
+			not answers in ids
+			not answers in people
+			size := count(people)
+			size == count(ids)
+			size >= grade.approvals
+			shaped := {1 |
+				leg.dual_control.required == true
+				named := leg.dual_control.approvers
+				[] < named
+				named < {}
+				ids == [one.id | some one in named]
+				size >= 2
+				not leg.approval
+			} | {1 |
+				grade.approvals == 1
+				input.requires_dual_control == false
+				ids == [leg.approval.approver_id]
+				not leg.dual_control
+			}
+			shaped != set()
+			headed := {1 | grade.executives == 0} | {1 |
+				grade.executives == 1
+				executive := data.roles.executive
+				true in [executive[role] | some id in ids; some role in approvers[id].roles]
+			}
+			headed != set()
+		}),
+		(# The ticket.
+		{1 | grade.ticket == false} | {1 |
+			grade.ticket == true
+			ticket := [leg.ticket.system, leg.ticket.ref]
+			concat("", ticket) != ""
+			not "" in ticket
+		}),
+		(# The binding to this very call.
+		{1 |
+			entry.bind_request == false
+			{1 | p.req != null} == set()
+		} | {1 |
+			tied := [p.req.digest, p.req.connector, p.req.method, p.req.path]
+			tied == [call.digest, call.connector, call.method, call.path]
+			concat("", tied) != ""
+		}),
+	]
+	answer := poa_answer(gates, entry)
+}
+
+else := poa_answer([set(), set(), set(), set(), set(), set(), set(), set(), set()], act_entry) if act_grade
+
+else := poa_answer([set(), set(), {1}, {1}, {1}, set(), {1}, {1}, {1}], {})
+
+# METADATA
+# title: Shorthand for the decision's allow
+poa["allow"] := poa.decision.allow
+
+# METADATA
+# title: The document for what the gates say
+# description: >-
+#   Open gates are enough for a permission. Findings behind a closed one are a denial. Where there are none, the
+#   long form of the gate must hold, so a hole in the findings never permits.
+poa_answer(gates, entry) := {
+	"allow": true,
+	"reason": "ok",
+	"tier": entry.tier,
+	"missing": [],
+	"obligations": [{"type": "redact_response_log"} | entry.data_class in ["personal", "sensitive"]],
+	"violations": [],
+} if {
+	not set() in gates
+}
+
+else := denial if {
+	found := union({
+		{one | gates[0] == set(); some one in mandate_explained},
+		{one | gates[0] == set(); some one in poa_call_explained},
+		{["mandate_time", "/poa/nbf"] |
+			gates[1] == set()
+			entry.tier
+			not mandate_in_time
+			input.time < input.poa.nbf
+		},
+		{["mandate_time", "/poa/exp"] |
+			gates[1] == set()
+			entry.tier
+			not mandate_in_time
+			{1 | input.time < input.poa.nbf} == set()
+		},
+		{["input_malformed", "/time"] |
+			gates[1] == set()
+			{1 |
+				true < input.time
+				input.time < ""
+			} == set()
+		},
+		{one | gates[2] == set(); some one in parameters_explained},
+		{one | gates[3] == set(); some one in constraints_form_explained},
+		{one | gates[3] == set(); some one in constraints_broken},
+		{one | gates[4] == set(); some one in constraints_over},
+		{one | gates[5] == set(); some one in leg_explained},
+		{one | gates[6] == set(); some one in approval_explained},
+		{["ticket_missing", "/poa/leg/ticket"] |
+			gates[7] == set()
+			entry.tier
+			not approval_ticketed
+		},
+		{one | gates[8] == set(); some one in mandate_unbound},
+	})
+	denial := report_denial(entry, found)
+} else := permit if {
+	unproven := union({
+		{0 | gates[0] == set(); not poa_sound},
+		{1 | gates[1] == set(); not mandate_in_time},
+		{2 | gates[2] == set(); not parameters_ok},
+		{3 | gates[3] == set(); not constraints_ok},
+		{4 | gates[4] == set(); not constraints_kept},
+		{5 | gates[5] == set(); not leg_ok},
+		{6 | gates[6] == set(); not approval_ok},
+		{7 | gates[7] == set(); not approval_ticketed},
+		{8 | gates[8] == set(); not mandate_bound},
+	})
+	unproven == set()
+	permit := report_permit(entry, [])
+} else := report_undefined
+
+poa_sound if {
+	input.phase == "call"
+	mandate_sound
+	mandate_same_act
+}
+
+poa_call_explained := mandate_act_explained | {["input_malformed", "/phase"] |
+	object.get(mandate_doc, "phase", null) != "call"
+}
+
+# METADATA
+# title: All findings, whatever the gates say
+# description: The tests hold the decision against it.
+poa_found := union({
+	mandate_explained, mandate_unbound, poa_call_explained, mandate_time_findings, parameters_explained, constraints_form_explained,
+	constraints_kept_explained, leg_explained, approval_explained, approval_ticket_explained,
+})
