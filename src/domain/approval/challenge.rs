@@ -1,0 +1,396 @@
+//! The challenge: pending → approved → redeemed, or rejected, or expired.
+//!
+//! Transitions consume the state that they leave. Who counts is the policy's answer and handed in as an [`Assessment`];
+//! that a statement is genuine is proven by its type. Two approvals of one person never count twice, whatever order they
+//! arrive in, because the assessment is always taken over all statements together.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::ask::Ask;
+use super::statement::VerifiedStatement;
+use crate::domain::action::{CallRequest, RequestBinding};
+use crate::domain::catalogue::Tier;
+use crate::domain::id::{ChallengeId, Jti, PersonId, Revision, WorkspaceId};
+use crate::domain::jose::present;
+use crate::domain::json::Object;
+use crate::domain::leg::{ApprovalClaim, Approvals, ApproverKind, DualControlApprover};
+use crate::domain::policy::{ApprovalFact, Assessment, Requirement};
+use crate::domain::spiffe::SpiffeId;
+use crate::domain::text::PlainText;
+use crate::domain::time::Timestamp;
+
+/// Where a challenge stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChallengeState {
+    /// Waits for approvals.
+    Pending,
+    /// Has all approvals; the agent may fetch the mandate, once.
+    Approved,
+    /// An approver said no.
+    Rejected,
+    /// Ran out of time.
+    Expired,
+    /// The mandate was minted.
+    Redeemed,
+}
+
+impl ChallengeState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Approved, Self::Rejected, Self::Expired, Self::Redeemed];
+
+    /// The name as written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::Redeemed => "redeemed",
+        }
+    }
+}
+
+/// The call in clear, for the people who decide; its digest stands in the ask's `req`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallView {
+    /// Where it goes.
+    pub binding: RequestBinding,
+    /// With which parameters.
+    pub params: Object,
+}
+
+impl From<&CallRequest> for CallView {
+    fn from(call: &CallRequest) -> Self {
+        Self { binding: call.binding(), params: call.params.clone() }
+    }
+}
+
+/// One approval that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vote {
+    /// The identity that signed.
+    pub approver: SpiffeId,
+    /// The person behind it when it was counted.
+    pub person: PersonId,
+    /// Whether that person counted as an executive.
+    pub executive: bool,
+    /// The statement's `iat`.
+    pub approved_at: Timestamp,
+    /// The statement.
+    pub statement: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case", deny_unknown_fields)]
+enum State {
+    Pending,
+    Approved { at: Timestamp },
+    Rejected { at: Timestamp, by: SpiffeId, reason: PlainText },
+    Expired { at: Timestamp },
+    Redeemed { at: Timestamp, jti: Jti },
+}
+
+/// What a challenge is opened with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChallengeDraft {
+    /// What is asked and signed.
+    pub ask: Ask,
+    /// The call in clear, where the ask is tied to one.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallView>,
+    /// The agent's workspace.
+    pub workspace: WorkspaceId,
+    /// The act's tier.
+    pub tier: Tier,
+    /// The brokers that the mandate will be for.
+    pub aud: Vec<SpiffeId>,
+    /// Who must agree.
+    pub requirement: Requirement,
+    /// Whether two people were asked for whatever the tier.
+    pub requires_dual_control: bool,
+    /// Who was named to be asked; empty means anyone entitled.
+    pub asked: Vec<SpiffeId>,
+    /// The bundle that let it be opened.
+    pub pol: Revision,
+}
+
+/// A request for a mandate that waits, waited, or is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Challenge {
+    id: ChallengeId,
+    draft: ChallengeDraft,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    votes: Vec<Vote>,
+    state: State,
+}
+
+/// Why a challenge takes no more of what was tried.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChallengeClosed {
+    /// Still waits for approvals.
+    #[error("the challenge still waits for approvals")]
+    StillPending,
+    /// Has all approvals already.
+    #[error("the challenge has all its approvals already")]
+    AlreadyApproved,
+    /// An approver said no.
+    #[error("the challenge was rejected by {by}: {reason}")]
+    Rejected {
+        /// Who.
+        by: SpiffeId,
+        /// Why.
+        reason: PlainText,
+    },
+    /// Ran out of time.
+    #[error("the challenge has expired")]
+    Expired,
+    /// The mandate was minted.
+    #[error("the challenge was redeemed")]
+    Redeemed,
+}
+
+/// Why a genuine statement does not count.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VoteRefused {
+    /// The policy does not count it; the text is the policy's reason.
+    #[error("{0}")]
+    NotCounted(String),
+    /// Others were named to be asked.
+    #[error("approver_not_asked")]
+    NotAsked,
+    /// This identity's statement is counted already.
+    #[error("approver_already_counted")]
+    AlreadyCounted,
+}
+
+/// A challenge with one more approval.
+#[derive(Debug)]
+pub enum Voted {
+    /// Others are still missing.
+    Pending(Challenge),
+    /// Nobody is missing.
+    Approved(Challenge),
+}
+
+impl Voted {
+    /// The challenge in its new state.
+    pub fn into_challenge(self) -> Challenge {
+        match self {
+            Self::Pending(challenge) | Self::Approved(challenge) => challenge,
+        }
+    }
+}
+
+impl Challenge {
+    /// Opens a challenge.
+    pub fn open(id: ChallengeId, draft: ChallengeDraft, now: Timestamp) -> Self {
+        let expires_at = now.truncate_to_secs().plus(Duration::from_secs(draft.requirement.challenge_seconds));
+        Self { id, draft, created_at: now, expires_at, votes: Vec::new(), state: State::Pending }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> ChallengeId {
+        self.id
+    }
+
+    /// What it was opened with.
+    pub fn draft(&self) -> &ChallengeDraft {
+        &self.draft
+    }
+
+    /// What is asked.
+    pub fn ask(&self) -> &Ask {
+        &self.draft.ask
+    }
+
+    /// The agent that asked.
+    pub fn agent(&self) -> &SpiffeId {
+        &self.draft.ask.sub
+    }
+
+    /// When it was opened.
+    pub fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    /// When it stops waiting.
+    pub fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
+    /// The approvals that count.
+    pub fn votes(&self) -> &[Vote] {
+        &self.votes
+    }
+
+    /// Where it stands as stored; time may have run out since.
+    pub fn state(&self) -> ChallengeState {
+        match self.state {
+            State::Pending => ChallengeState::Pending,
+            State::Approved { .. } => ChallengeState::Approved,
+            State::Rejected { .. } => ChallengeState::Rejected,
+            State::Expired { .. } => ChallengeState::Expired,
+            State::Redeemed { .. } => ChallengeState::Redeemed,
+        }
+    }
+
+    /// Whether its time has run out while it was still open.
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        matches!(self.state, State::Pending | State::Approved { .. }) && now >= self.expires_at
+    }
+
+    /// The challenge as one that can be voted on.
+    ///
+    /// # Errors
+    /// When it waits for nobody any more.
+    pub fn pending(self, now: Timestamp) -> Result<PendingChallenge, ChallengeClosed> {
+        match self.closed(now) {
+            None => Ok(PendingChallenge(self)),
+            Some(reason) => Err(reason),
+        }
+    }
+
+    /// The challenge as one that a mandate can be minted on.
+    ///
+    /// # Errors
+    /// When it is not approved, or not any more.
+    pub fn approved(self, now: Timestamp) -> Result<ApprovedChallenge, ChallengeClosed> {
+        match self.closed(now) {
+            Some(ChallengeClosed::AlreadyApproved) => Ok(ApprovedChallenge(self)),
+            Some(reason) => Err(reason),
+            None => Err(ChallengeClosed::StillPending),
+        }
+    }
+
+    /// The challenge after its time; unchanged if it is not overdue.
+    pub fn expire(self, now: Timestamp) -> Self {
+        if self.is_overdue(now) { Self { state: State::Expired { at: now }, ..self } } else { self }
+    }
+
+    /// Why it is not pending, if it is not.
+    fn closed(&self, now: Timestamp) -> Option<ChallengeClosed> {
+        match &self.state {
+            State::Pending | State::Approved { .. } if now >= self.expires_at => Some(ChallengeClosed::Expired),
+            State::Pending => None,
+            State::Approved { .. } => Some(ChallengeClosed::AlreadyApproved),
+            State::Rejected { by, reason, .. } => {
+                Some(ChallengeClosed::Rejected { by: by.clone(), reason: reason.clone() })
+            }
+            State::Expired { .. } => Some(ChallengeClosed::Expired),
+            State::Redeemed { .. } => Some(ChallengeClosed::Redeemed),
+        }
+    }
+
+    /// The approvals that count, as the policy is told of them.
+    pub fn approval_facts(&self) -> Vec<ApprovalFact> {
+        self.votes
+            .iter()
+            .map(|vote| ApprovalFact { id: vote.approver.clone(), approved_at: vote.approved_at.as_secs() })
+            .collect()
+    }
+}
+
+/// A challenge that waits and has time.
+#[derive(Debug)]
+pub struct PendingChallenge(Challenge);
+
+impl PendingChallenge {
+    /// The challenge.
+    pub fn as_challenge(&self) -> &Challenge {
+        &self.0
+    }
+
+    /// Counts `statement`, which was checked to answer this challenge, if `assessment` (taken over the votes so far and
+    /// this statement) counts it.
+    ///
+    /// # Errors
+    /// When it does not count; the challenge stays as it is stored.
+    pub fn approve(
+        self,
+        statement: &VerifiedStatement,
+        assessment: &Assessment,
+        now: Timestamp,
+    ) -> Result<Voted, VoteRefused> {
+        let Self(mut challenge) = self;
+        let approver = statement.approver();
+        if !challenge.draft.asked.is_empty() && !challenge.draft.asked.contains(approver) {
+            return Err(VoteRefused::NotAsked);
+        }
+        if challenge.votes.iter().any(|vote| vote.approver == *approver) {
+            return Err(VoteRefused::AlreadyCounted);
+        }
+        let counted = assessment
+            .counted
+            .iter()
+            .find(|counted| counted.id == *approver)
+            .ok_or_else(|| VoteRefused::NotCounted(assessment.refusal_of(approver).unwrap_or_default()))?;
+        // The policy keeps one identity per person, the first in its own order; the first that came stays here.
+        if challenge.votes.iter().any(|vote| vote.person == counted.person) {
+            return Err(VoteRefused::NotCounted("same_person".to_owned()));
+        }
+        challenge.votes.push(Vote {
+            approver: approver.clone(),
+            person: counted.person.clone(),
+            executive: counted.executive,
+            approved_at: statement.approved_at(),
+            statement: statement.as_jws().to_owned(),
+        });
+        if !assessment.met {
+            return Ok(Voted::Pending(challenge));
+        }
+        challenge.state = State::Approved { at: now };
+        Ok(Voted::Approved(challenge))
+    }
+
+    /// Ends the challenge with an approver's no.
+    pub fn reject(self, by: SpiffeId, reason: PlainText, now: Timestamp) -> Challenge {
+        Challenge { state: State::Rejected { at: now, by, reason }, ..self.0 }
+    }
+}
+
+/// A challenge that has all its approvals and has time.
+#[derive(Debug)]
+pub struct ApprovedChallenge(Challenge);
+
+impl ApprovedChallenge {
+    /// The challenge.
+    pub fn as_challenge(&self) -> &Challenge {
+        &self.0
+    }
+
+    /// Ends the challenge with the one mandate that it yields; also the approvals for its `leg`.
+    pub fn redeem(self, jti: Jti, now: Timestamp) -> (Challenge, Approvals) {
+        let approvals = approvals(&self.0);
+        (Challenge { state: State::Redeemed { at: now, jti }, ..self.0 }, approvals)
+    }
+}
+
+fn approvals(challenge: &Challenge) -> Approvals {
+    let dual = challenge.draft.requirement.required >= 2;
+    match challenge.votes.as_slice() {
+        [] => Approvals::None,
+        [vote] if !dual => Approvals::Single(ApprovalClaim {
+            approver_id: vote.approver.clone(),
+            approved_at: vote.approved_at,
+            statement: vote.statement.clone(),
+        }),
+        votes => Approvals::Dual(votes.iter().map(dual_control_approver).collect()),
+    }
+}
+
+fn dual_control_approver(vote: &Vote) -> DualControlApprover {
+    DualControlApprover {
+        id: vote.approver.clone(),
+        kind: if vote.executive { ApproverKind::Executive } else { ApproverKind::Approver },
+        approved_at: vote.approved_at,
+        statement: vote.statement.clone(),
+    }
+}

@@ -1,0 +1,14 @@
+//! What happened: entries, the RFC 6962 tree over them, and signed checkpoints.
+//!
+//! An entry's bytes are written once and never interpreted again by the tree: the leaf is
+//! `SHA-256(0x00 || bytes)` (RFC 6962 §2.1) and the store keeps exactly those bytes.
+
+mod checkpoint;
+mod entry;
+mod tree;
+
+pub use checkpoint::{Checkpoint, CheckpointError, LogKey, LogVerifier, Origin};
+pub use entry::{Entry, EventType, Outcome, Receipt, Subject};
+pub use tree::{
+    Frontier, LeafHash, ProofError, Subtree, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion,
+};

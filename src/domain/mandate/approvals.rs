@@ -1,0 +1,116 @@
+//! The approvals inside a mandate, proven again without asking the issuer (invariant 5).
+
+use super::LEEWAY;
+use super::claims::Claims;
+use crate::domain::approval::{StatementError, UnverifiedStatement, VerifiedStatement};
+use crate::domain::id::ChallengeId;
+use crate::domain::leg::LegError;
+use crate::domain::policy::ApprovalFact;
+use crate::domain::spiffe::{SpiffeId, TrustBundles};
+use crate::domain::time::Timestamp;
+
+/// A mandate carries at most this many statements (16 KiB hold fewer).
+const MAX_APPROVALS: usize = 8;
+
+/// Why the approvals of a mandate are not believed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApprovalsError {
+    /// Both forms of approval at once.
+    #[error(transparent)]
+    Leg(#[from] LegError),
+    /// More than a mandate can need.
+    #[error("the mandate carries more than {MAX_APPROVALS} approvals")]
+    TooMany,
+    /// A statement that does not verify, or is about something else.
+    #[error("the approval of `{approver}` is refused: {source}")]
+    Statement {
+        /// Whose approval it is said to be.
+        approver: SpiffeId,
+        /// What is wrong with it.
+        source: StatementError,
+    },
+    /// `leg` names another approver or time than the statement.
+    #[error("the approval of `{0}` is not the one that its statement gives")]
+    Mislabelled(SpiffeId),
+    /// Statements of different challenges side by side.
+    #[error("the approvals answer different challenges")]
+    MixedChallenges,
+    /// The lifetime is not one that can be signed.
+    #[error("the mandate's lifetime is not between 1 and 900 seconds")]
+    Lifetime,
+}
+
+impl ApprovalsError {
+    /// A stable code for problem documents and records.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Leg(_) => "approval_form",
+            Self::TooMany => "approval_count",
+            Self::Statement { source, .. } => source.code(),
+            Self::Mislabelled(_) => "approval_mislabelled",
+            Self::MixedChallenges => "approval_challenges_mixed",
+            Self::Lifetime => "mandate_lifetime",
+        }
+    }
+}
+
+/// The approvals of a mandate, each by the approver's own key, over exactly this mandate's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenApprovals {
+    facts: Vec<ApprovalFact>,
+    challenge: Option<(ChallengeId, Timestamp)>,
+}
+
+impl ProvenApprovals {
+    /// Proves every approval that `claims.leg` carries.
+    ///
+    /// Each statement must have been good when the mandate was issued. How many are needed, who may give them and that
+    /// they are distinct people is the policy's to say.
+    ///
+    /// # Errors
+    /// When one of them is not proven: an approval that does not count must not be there.
+    pub fn of(claims: &Claims, trust: &TrustBundles) -> Result<Self, ApprovalsError> {
+        let listed = claims.leg.approvals()?;
+        if listed.is_empty() {
+            return Ok(Self { facts: Vec::new(), challenge: None });
+        }
+        if listed.len() > MAX_APPROVALS {
+            return Err(ApprovalsError::TooMany);
+        }
+        let sum = claims.ask().map_err(|_| ApprovalsError::Lifetime)?.sum();
+        let mut facts = Vec::with_capacity(listed.len());
+        let mut challenge: Option<(ChallengeId, Timestamp)> = None;
+        for (approver, approved_at, statement) in listed {
+            let refused = |source| ApprovalsError::Statement { approver: approver.clone(), source };
+            let statement = prove(claims, trust, statement).map_err(refused)?;
+            let cid = statement.claims().cid;
+            statement.answers(cid, sum, &claims.sub, &claims.iss).map_err(refused)?;
+            if statement.approver() != approver || statement.approved_at() != approved_at {
+                return Err(ApprovalsError::Mislabelled(approver.clone()));
+            }
+            let until = Timestamp::from_secs(statement.claims().exp);
+            challenge = match challenge {
+                Some((first, _)) if first != cid => return Err(ApprovalsError::MixedChallenges),
+                Some((first, longest)) => Some((first, longest.max(until))),
+                None => Some((cid, until)),
+            };
+            facts.push(ApprovalFact { id: approver.clone(), approved_at: statement.claims().iat });
+        }
+        Ok(Self { facts, challenge })
+    }
+
+    /// The approvals as the policy is told of them.
+    pub fn facts(&self) -> &[ApprovalFact] {
+        &self.facts
+    }
+
+    /// The challenge that they answer, and until when a copy of them could be used in another mandate: statements must
+    /// be good at a mandate's `iat`, and a mandate lives no longer than 900 seconds.
+    pub fn challenge(&self) -> Option<(ChallengeId, Timestamp)> {
+        self.challenge.map(|(cid, until)| (cid, until.plus(crate::domain::time::Ttl::MAX.as_duration()).plus(LEEWAY)))
+    }
+}
+
+fn prove(claims: &Claims, trust: &TrustBundles, statement: &str) -> Result<VerifiedStatement, StatementError> {
+    UnverifiedStatement::parse(statement)?.verify(trust, Timestamp::from_secs(claims.iat))
+}

@@ -1,0 +1,110 @@
+//! What the policy is told. The document is text from here on: what is evaluated is what is recorded and replayed.
+
+use serde::Serialize;
+
+use crate::domain::action::{CallPath, CallRequest, Method};
+use crate::domain::id::{Sha256Digest, WorkspaceId};
+use crate::domain::json::Object;
+use crate::domain::spiffe::SpiffeId;
+
+/// At which point the policy is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// AgentAuth: may such a mandate be issued?
+    Issue,
+    /// The broker: may this call be made?
+    Call,
+}
+
+/// The caller, from its verified SVID.
+#[derive(Debug, Clone, Serialize)]
+pub struct AgentFacts<'a> {
+    /// Its SPIFFE ID.
+    pub id: &'a SpiffeId,
+    /// Its trust domain.
+    pub trust_domain: &'a str,
+}
+
+/// The call.
+#[derive(Debug, Clone, Serialize)]
+pub struct RequestFacts<'a> {
+    /// The upstream.
+    pub connector: &'a str,
+    /// The method.
+    pub method: Method,
+    /// The canonical path.
+    pub path: &'a CallPath,
+    /// The act that the route gives.
+    pub act: &'a str,
+    /// Every parameter.
+    pub params: &'a Object,
+    /// Digest of the parameters.
+    pub digest: Sha256Digest,
+}
+
+impl<'a> From<&'a CallRequest> for RequestFacts<'a> {
+    fn from(call: &'a CallRequest) -> Self {
+        Self {
+            connector: call.connector.as_str(),
+            method: call.method,
+            path: &call.path,
+            act: call.act.as_str(),
+            params: &call.params,
+            digest: call.digest(),
+        }
+    }
+}
+
+/// An approval whose statement was verified against the approver's own key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ApprovalFact {
+    /// Who signed.
+    pub id: SpiffeId,
+    /// When, in seconds since the epoch.
+    pub approved_at: u64,
+}
+
+/// Everything that the policy is told, before it is written down; `P` is the mandate's claims or the draft of them.
+#[derive(Debug, Serialize)]
+pub struct PolicyFacts<'a, P> {
+    /// Who asks.
+    pub phase: Phase,
+    /// The only clock that the policy has, in seconds since the epoch.
+    pub time: u64,
+    /// The agent's workspace.
+    pub workspace: &'a WorkspaceId,
+    /// The caller.
+    pub agent: AgentFacts<'a>,
+    /// The mandate's claims and `ttl`; at [`Phase::Issue`] the draft of them.
+    pub poa: P,
+    /// The call, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestFacts<'a>>,
+    /// The verified approvals.
+    pub approvals: &'a [ApprovalFact],
+    /// Whether two people are asked for whatever the tier.
+    pub requires_dual_control: bool,
+}
+
+/// The input document as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyInput(String);
+
+impl PolicyInput {
+    /// Writes the facts down.
+    pub fn new<P: Serialize>(facts: &PolicyFacts<'_, P>) -> Self {
+        // INVARIANT: every member serialises to JSON; were it otherwise the text `null` is denied by the policy.
+        Self(serde_json::to_string(facts).unwrap_or_else(|_| "null".to_owned()))
+    }
+
+    /// A recorded input.
+    pub fn from_recorded(json: String) -> Self {
+        Self(json)
+    }
+
+    /// The document.
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+}

@@ -1,0 +1,91 @@
+//! One source a package: regorus evaluates a package that is spread over several modules in an order that can open the
+//! gate (an `allow if not denied` came out true). Merged, the order of files has no effect.
+
+use std::collections::BTreeMap;
+
+use regorus::unstable::Span;
+
+use super::program::Program;
+use super::scan::{MAX_SOURCE_BYTES, MAX_SOURCE_LINES};
+use super::syntax::ParsedFile;
+use crate::domain::policy::bundle::{Finding, Place};
+
+/// One package as one source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergedModule {
+    package: String,
+    source: String,
+    /// The first line of each file, in rising order.
+    starts: Vec<(usize, String)>,
+}
+
+impl MergedModule {
+    /// The dotted name.
+    pub fn package(&self) -> &str {
+        &self.package
+    }
+
+    /// The Rego text.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The file and line that a line of the source came from; none for the generated header.
+    pub fn origin(&self, line: usize) -> Option<(&str, usize)> {
+        let (start, file) = self.starts.iter().rev().find(|(start, _)| *start <= line)?;
+        Some((file, line - start + 1))
+    }
+}
+
+/// Merges files by package, in the order given (sorted by path).
+pub(super) fn merge(files: &[&ParsedFile<'_>], program: &Program<'_>) -> Result<Vec<MergedModule>, Vec<Finding>> {
+    let mut modules: BTreeMap<String, MergedModule> = BTreeMap::new();
+    for file in files {
+        let package = file.package_name();
+        let module = modules.entry(package.clone()).or_insert_with(|| MergedModule {
+            source: header(&package, program),
+            package,
+            starts: Vec::new(),
+        });
+        let line = module.source.matches('\n').count() + 1;
+        module.starts.push((line, file.path.to_owned()));
+        module.source.push_str(&without_header(file));
+        module.source.push('\n');
+    }
+    let too_large =
+        |m: &&MergedModule| m.source.len() > MAX_SOURCE_BYTES || m.source.matches('\n').count() >= MAX_SOURCE_LINES;
+    match modules.values().find(too_large) {
+        None => Ok(modules.into_values().collect()),
+        Some(module) => {
+            let file = module.starts.first().map_or(".", |(_, file)| file);
+            let what = format!(
+                "package `{}` has more than {MAX_SOURCE_BYTES} bytes or {MAX_SOURCE_LINES} lines",
+                module.package
+            );
+            Err(vec![Finding::new(Place::file(file), what, "split the package")])
+        }
+    }
+}
+
+fn header(package: &str, program: &Program<'_>) -> String {
+    let aliases = program.packages.get(package).map(|p| &p.aliases);
+    let imports = aliases.into_iter().flatten().map(|(alias, path)| format!("import {} as {alias}\n", path.join(".")));
+    std::iter::once(format!("package {package}\n")).chain(imports).collect()
+}
+
+/// The text with blanks in place of its `package` and `import` lines, so that lines and columns stay.
+fn without_header(file: &ParsedFile<'_>) -> String {
+    let imports = file.module.imports.iter().map(|import| &import.span);
+    let mut text = file.text.to_owned();
+    for span in std::iter::once(&file.module.package.span).chain(imports) {
+        blank(&mut text, span);
+    }
+    text
+}
+
+fn blank(text: &mut String, span: &Span) {
+    let (Ok(start), Ok(end)) = (usize::try_from(span.start), usize::try_from(span.end)) else { return };
+    let Some(header) = text.get(start..end) else { return };
+    let blanks: String = header.bytes().map(|b| if b == b'\n' { '\n' } else { ' ' }).collect();
+    text.replace_range(start..end, &blanks);
+}

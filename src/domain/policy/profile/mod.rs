@@ -1,0 +1,173 @@
+//! The safe profile of Rego: the texts for which regorus gives OPA's answer, in bounded time, and cannot take the
+//! process down.
+//!
+//! ```text
+//! texts ──scan──▶ parse (regorus) ──▶ names ──▶ lints, builtins ──▶ call graph ──▶ merge by package ──▶ Modules
+//! ```
+//!
+//! A text outside of the profile is refused with file, line and column; nothing is repaired in silence. The profile
+//! does not evaluate: that a bundle prepares, ends in time and passes its tests is checked in a child process.
+
+pub mod builtins;
+mod graph;
+mod lints;
+mod merge;
+mod program;
+mod scan;
+mod syntax;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+pub use graph::MAX_CHAIN;
+pub use merge::MergedModule;
+pub use scan::{MAX_NESTING, MAX_SOURCE_BYTES, MAX_SOURCE_LINES};
+
+use super::bundle::{Finding, Place};
+use program::Program;
+use syntax::ParsedFile;
+
+/// The rules that ATB asks for.
+pub const ENTRY_POINTS: [&str; 3] = ["atb.poa.decision", "atb.issue.decision", "atb.approval.assessment"];
+
+/// The Rego of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Modules {
+    policy: Vec<MergedModule>,
+    with_tests: Vec<MergedModule>,
+    rules: BTreeSet<String>,
+    tests: Vec<TestRule>,
+}
+
+/// A rule whose name starts with `test_`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestRule {
+    /// The dotted package.
+    pub package: String,
+    /// The rule.
+    pub name: String,
+    /// The file.
+    pub file: String,
+    /// The line of its first definition.
+    pub line: usize,
+}
+
+impl Modules {
+    /// What decides.
+    pub fn policy(&self) -> &[MergedModule] {
+        &self.policy
+    }
+
+    /// What decides, and the tests, for running the tests.
+    pub fn with_tests(&self) -> &[MergedModule] {
+        &self.with_tests
+    }
+
+    /// Every test.
+    pub fn tests(&self) -> &[TestRule] {
+        &self.tests
+    }
+
+    /// Whether there is a rule (no function) at `data.<path>`.
+    pub fn has_rule(&self, path: &str) -> bool {
+        self.rules.contains(path)
+    }
+}
+
+/// Admits the texts of a bundle, given as path and content, or says why not.
+///
+/// # Errors
+/// Everything that is outside of the profile.
+pub fn admit(texts: &[(&str, &str)], data: &Map<String, Value>) -> Result<Modules, Vec<Finding>> {
+    let files = parse(texts)?;
+    let policy: Vec<&ParsedFile<'_>> = files.iter().filter(|file| !file.is_test()).collect();
+    let program = Program::collect(&files)?;
+    let mut findings = overlaps(&program, data);
+    findings.extend(missing_entry_points(&policy));
+    let has_data = |name: &str| data.contains_key(name);
+    findings.extend(files.iter().flat_map(|file| lints::check(file, &program, &has_data)));
+    if !findings.is_empty() {
+        return Err(findings);
+    }
+    graph::check(&files, &program)?;
+    Ok(Modules {
+        policy: merge::merge(&policy, &program)?,
+        with_tests: merge::merge(&tests_last(&files), &program)?,
+        rules: rule_paths(&policy),
+        tests: tests(&program),
+    })
+}
+
+fn parse<'t>(texts: &[(&'t str, &'t str)]) -> Result<Vec<ParsedFile<'t>>, Vec<Finding>> {
+    let parsed = texts.iter().map(|(path, text)| scan::scan(path, text).and_then(|()| ParsedFile::parse(path, text)));
+    let (files, findings): (Vec<_>, Vec<_>) = parsed.partition(Result::is_ok);
+    let findings: Vec<Finding> = findings.into_iter().filter_map(Result::err).collect();
+    if findings.is_empty() { Ok(files.into_iter().filter_map(Result::ok).collect()) } else { Err(findings) }
+}
+
+/// A document at the path of a package silently wins over the package's rules, so the two share no first name.
+fn overlaps(program: &Program<'_>, data: &Map<String, Value>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, package) in &program.packages {
+        let place = package.rules.values().map(|r| r.place).next().unwrap_or(Place::whole());
+        let first = name.split('.').next().unwrap_or_default();
+        if data.contains_key(first) {
+            let what = format!("package `{name}` and the data document `data.{first}` overlap");
+            findings.push(Finding::new(place, what, "rename one of them"));
+        }
+        if let Some(rule) = rule_over(program, name) {
+            let what = format!("the rule has the path of package `{name}`");
+            findings.push(Finding::new(rule.place, what, "rename one of them"));
+        }
+    }
+    findings
+}
+
+/// A rule of another package at or below whose path the package `name` lies.
+fn rule_over<'p>(program: &'p Program<'_>, name: &str) -> Option<&'p program::RuleInfo<'p>> {
+    let inside = |path: &str| path == name || name.starts_with(&format!("{path}."));
+    program.packages.iter().find_map(|(parent, package)| {
+        package.rules.iter().find(|(rule, _)| inside(&format!("{parent}.{rule}"))).map(|(_, info)| info)
+    })
+}
+
+fn missing_entry_points(policy: &[&ParsedFile<'_>]) -> Vec<Finding> {
+    let paths = rule_paths(policy);
+    let finding = |path: &&str| {
+        Finding::new(Place::whole(), format!("there is no rule `data.{path}`"), "add it: ATB asks for it")
+    };
+    ENTRY_POINTS.iter().filter(|path| !paths.contains(**path)).map(finding).collect()
+}
+
+fn rule_paths(files: &[&ParsedFile<'_>]) -> BTreeSet<String> {
+    let of_file = |file: &&ParsedFile<'_>| {
+        let package = file.package_name();
+        let heads = file.module.policy.iter().filter_map(|rule| program::head(rule)).filter(|head| !head.function);
+        heads.map(|head| format!("{package}.{}", head.path)).collect::<Vec<_>>()
+    };
+    files.iter().flat_map(of_file).collect()
+}
+
+fn tests_last<'a, 't>(files: &'a [ParsedFile<'t>]) -> Vec<&'a ParsedFile<'t>> {
+    let mut ordered: Vec<_> = files.iter().collect();
+    ordered.sort_by_key(|file| file.is_test());
+    ordered
+}
+
+fn tests(program: &Program<'_>) -> Vec<TestRule> {
+    let of_package = |(package, names): (&String, &program::Package<'_>)| {
+        let named = names.rules.iter().filter(|(name, rule)| name.starts_with("test_") && !rule.function);
+        let test = named.map(|(name, rule)| TestRule {
+            package: package.clone(),
+            name: name.clone(),
+            file: rule.place.file.to_owned(),
+            line: rule.place.line,
+        });
+        test.collect::<Vec<_>>()
+    };
+    program.packages.iter().flat_map(of_package).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,4 @@
+# finding: 4: a number longer than
+package hostile
+
+p := 1e999999999 > 1

@@ -1,0 +1,4 @@
+# finding: recursion: hostile.f -> hostile.f
+package hostile
+
+f(x) := f(x + 1)

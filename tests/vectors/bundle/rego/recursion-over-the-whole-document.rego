@@ -1,0 +1,4 @@
+# finding: recursion: hostile.p -> hostile.p
+package hostile
+
+p := count(data.hostile)

@@ -1,0 +1,6 @@
+# finding: 6: expecting expression
+package hostile
+
+p if {
+	input.a ==
+}
