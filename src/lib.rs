@@ -13,3 +13,7 @@
 
 /// Layer 1, pure: no async, clock, files, network, environment or logging.
 pub mod domain;
+
+/// Layer 2: use cases over ports; async, but no runtime, no HTTP, no SQL.
+#[cfg(feature = "service")]
+pub mod service;

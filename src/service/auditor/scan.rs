@@ -1,0 +1,372 @@
+//! One pass over the log, block by block, and the judgement at its end.
+
+use std::collections::{HashSet, VecDeque};
+use std::ops::Range;
+
+use super::{
+    AuditReport, BLOCK, BLOCK_LEVEL, Columns, Edge, Finding, LogRow, LogSource, StoredBlock, StoredHead, Tampering,
+};
+use crate::domain::id::Sha256Digest;
+use crate::domain::ledger::{Checkpoint, Frontier, LeafHash, LogVerifier, Subtree};
+use crate::service::ports::StoreError;
+
+/// How many findings are reported, and how many differing entries are compared with each other.
+const MAX_FINDINGS: usize = 100;
+const MAX_DIFFERENCES: usize = 4096;
+/// How many earlier checkpoints are read at a time.
+const HISTORY_PAGE: u32 = 512;
+
+/// An entry whose bytes do not give the leaf that is kept for it.
+struct Difference {
+    seq: u64,
+    actual: LeafHash,
+    kept: LeafHash,
+}
+
+/// A stretch of the log that is consistent in itself and does not give the root that is kept for it.
+struct Suspect {
+    start: u64,
+    leaves: Vec<LeafHash>,
+    root: Sha256Digest,
+    /// The entries of it, or before it, of which one was rewritten if none were exchanged.
+    rewritten: Range<u64>,
+}
+
+/// A checkpoint other than the head, signed by the log's key.
+struct Mark {
+    size: u64,
+    root: Sha256Digest,
+    whose: &'static str,
+}
+
+pub(super) struct Scan<'a> {
+    source: &'a dyn LogSource,
+    verifier: &'a LogVerifier,
+    head: StoredHead,
+    checkpoint: Checkpoint,
+    /// The tree over the entries' bytes.
+    frontier: Frontier,
+    open_block: Vec<LeafHash>,
+    findings: Vec<Finding>,
+    differences: Vec<Difference>,
+    suspect: Option<Suspect>,
+    /// Signed sizes whose roots the bytes do not give.
+    contradicted: Vec<Mark>,
+    published: VecDeque<Mark>,
+    history: VecDeque<Mark>,
+    history_next: Option<u64>,
+    /// Set when an entry is missing, after which roots say nothing more.
+    gap: bool,
+    found: u64,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(
+        source: &'a dyn LogSource,
+        verifier: &'a LogVerifier,
+        head: StoredHead,
+        checkpoint: Checkpoint,
+        frontier: Frontier,
+    ) -> Self {
+        let start = frontier.size();
+        Self {
+            source,
+            verifier,
+            head,
+            checkpoint,
+            frontier,
+            open_block: Vec::new(),
+            findings: Vec::new(),
+            differences: Vec::new(),
+            suspect: None,
+            contradicted: Vec::new(),
+            published: VecDeque::new(),
+            history: VecDeque::new(),
+            history_next: Some(start),
+            gap: false,
+            found: start,
+        }
+    }
+
+    pub(super) async fn run(mut self, published: &[String]) -> Result<AuditReport, StoreError> {
+        self.read_published(published);
+        let size = self.checkpoint.size();
+        let mut start = self.frontier.size();
+        while start < size.min(self.head.rows) {
+            let end = size.min(start + BLOCK);
+            let rows = self.source.rows(start, end).await?;
+            let full = end - start == BLOCK;
+            let kept = if full { Some(self.source.block(start / BLOCK).await?) } else { None };
+            self.block(start, end, rows, kept).await?;
+            start = end;
+        }
+        self.check_ends();
+        self.check_later_marks().await?;
+        self.judge();
+        self.findings.sort_by_key(|f| f.seq.unwrap_or(u64::MAX));
+        self.findings.truncate(MAX_FINDINGS);
+        Ok(AuditReport {
+            size: self.found,
+            root: self.frontier.root(),
+            checkpoint: Some(self.checkpoint),
+            findings: self.findings,
+            edge: Edge { frontier: self.frontier, open_block: self.open_block },
+        })
+    }
+
+    fn find(&mut self, kind: Tampering, seq: impl Into<Option<u64>>, detail: impl Into<String>) {
+        if self.findings.len() < MAX_FINDINGS {
+            self.findings.push(Finding { kind, seq: seq.into(), detail: detail.into() });
+        }
+    }
+
+    fn read_published(&mut self, notes: &[String]) {
+        let mut marks = Vec::new();
+        for note in notes {
+            match self.verifier.verify(note) {
+                Ok(c) => marks.push(Mark { size: c.size(), root: c.root(), whose: "a published checkpoint" }),
+                Err(error) => {
+                    self.find(Tampering::CheckpointSignature, None, format!("a published checkpoint: {error}"))
+                }
+            }
+        }
+        marks.sort_by_key(|m| m.size);
+        self.published = marks.into();
+        self.take_marks_at(self.frontier.size());
+    }
+
+    /// Checks the entries of one block and adds them to the tree.
+    async fn block(
+        &mut self,
+        start: u64,
+        end: u64,
+        rows: Vec<LogRow>,
+        kept: Option<StoredBlock>,
+    ) -> Result<(), StoreError> {
+        let tile = kept.as_ref().and_then(|k| leaves_of(&k.leaves)).filter(|t| t.len() as u64 == end - start);
+        if kept.is_some() && tile.is_none() {
+            self.find(Tampering::Edited, start, "the leaf hashes that are kept of its block are gone");
+        }
+        let mut leaves = Vec::with_capacity(rows.len());
+        let mut rows = rows.into_iter().peekable();
+        for seq in start..end {
+            let of_tile = usize::try_from(seq - start).ok().and_then(|i| tile.as_ref()?.get(i).copied());
+            let Some(row) = rows.next_if(|row| row.seq == seq) else {
+                self.missing(seq);
+                continue;
+            };
+            let leaf = self.entry(&row, of_tile);
+            leaves.push(leaf);
+            self.found += 1;
+            self.frontier.append(leaf);
+            self.fill_history(self.frontier.size()).await?;
+            self.take_marks_at(self.frontier.size());
+        }
+        if let Some(kept) = kept
+            && !self.gap
+            && self.suspect.is_none()
+            && root_of(&leaves).as_bytes() != kept.root.as_slice()
+            && let Ok(root) = kept.root.try_into()
+        {
+            let root = Sha256Digest::from_bytes(root);
+            self.suspect = Some(Suspect { start, leaves: leaves.clone(), root, rewritten: start..end });
+        }
+        self.open_block = if end - start == BLOCK { Vec::new() } else { leaves };
+        Ok(())
+    }
+
+    /// Checks one entry against what is kept about it; returns the leaf that its bytes give.
+    fn entry(&mut self, row: &LogRow, of_tile: Option<LeafHash>) -> LeafHash {
+        let leaf = LeafHash::of(&row.body);
+        let of_row = row.leaf.as_slice().try_into().map(LeafHash::from_bytes).ok();
+        match (of_tile, of_row) {
+            (Some(kept), _) | (None, Some(kept)) if kept != leaf => {
+                if self.differences.len() < MAX_DIFFERENCES {
+                    self.differences.push(Difference { seq: row.seq, actual: leaf, kept });
+                }
+            }
+            (_, of_row) if of_row != Some(leaf) => {
+                self.find(Tampering::Edited, row.seq, "the stored leaf hash is not that of the entry's bytes");
+            }
+            _ => match Columns::of_body(&row.body) {
+                columns if columns.is_some() && columns == row.columns => {}
+                _ => self.find(Tampering::Edited, row.seq, "an index column is not what the entry's bytes say"),
+            },
+        }
+        leaf
+    }
+
+    fn missing(&mut self, seq: u64) {
+        self.gap = true;
+        if seq < self.head.rows {
+            self.find(Tampering::Dropped, seq, "there is no entry of that number and there are later ones");
+        }
+    }
+
+    fn check_ends(&mut self) {
+        let (size, rows) = (self.checkpoint.size(), self.head.rows);
+        if rows < size {
+            self.gap = true;
+            let detail = format!("the signed checkpoint covers {size} entries, the log ends after {rows}");
+            self.find(Tampering::Truncated, rows, detail);
+        }
+        if rows > size {
+            let detail = format!("the signed checkpoint covers {size} entries, there are rows up to {}", rows - 1);
+            self.find(Tampering::Appended, size, detail);
+        }
+    }
+
+    /// Reads earlier checkpoints until one of more than `size` entries is at hand, or all are.
+    async fn fill_history(&mut self, size: u64) -> Result<(), StoreError> {
+        while let Some(from) = self.history_next
+            && self.history.back().is_none_or(|mark| mark.size < size)
+        {
+            let page = self.source.history(from, HISTORY_PAGE).await?;
+            self.history_next = page.last().map(|last| last.size + 1);
+            for stored in page {
+                match self.verifier.verify(&stored.note) {
+                    Ok(c) if c.size() == stored.size => {
+                        let mark = Mark { size: c.size(), root: c.root(), whose: "an earlier checkpoint" };
+                        self.history.push_back(mark);
+                    }
+                    Ok(_) => {
+                        let detail = "an earlier checkpoint is filed under another size than it was signed for";
+                        self.find(Tampering::CheckpointSignature, stored.size, detail);
+                    }
+                    Err(error) => {
+                        let detail = format!("an earlier checkpoint: {error}");
+                        self.find(Tampering::CheckpointSignature, stored.size, detail);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the checkpoints of exactly `size` entries with the tree.
+    fn take_marks_at(&mut self, size: u64) {
+        for marks in [&mut self.published, &mut self.history] {
+            while let Some(mark) = marks.pop_front_if(|mark| mark.size <= size) {
+                // Smaller ones lie before the start of this pass and are not judged.
+                if mark.size == size && !self.gap && mark.root != self.frontier.root() {
+                    self.contradicted.push(mark);
+                }
+            }
+        }
+    }
+
+    /// A checkpoint beyond the head means that the head was put back.
+    async fn check_later_marks(&mut self) -> Result<(), StoreError> {
+        let size = self.checkpoint.size();
+        self.fill_history(u64::MAX).await?;
+        let latest = self.published.iter().chain(&self.history).filter(|m| m.size > size).max_by_key(|m| m.size);
+        if let Some(latest) = latest {
+            let detail = format!("{} was signed for {} entries, the newest covers {size}", latest.whose, latest.size);
+            self.find(Tampering::Truncated, size, detail);
+        }
+        Ok(())
+    }
+
+    /// Tells from the roots what the single differences mean.
+    fn judge(&mut self) {
+        let proven = !self.gap && self.frontier.root() == self.checkpoint.root();
+        let edge = Frontier::from_bytes(&self.head.frontier)
+            .filter(|edge| edge.size() == self.checkpoint.size() && edge.root() == self.checkpoint.root());
+        if edge.is_none() {
+            self.find(Tampering::Edited, None, "the stored right edge of the tree does not give the signed root");
+        }
+        let differences = std::mem::take(&mut self.differences);
+        if proven {
+            for d in &differences {
+                self.find(Tampering::Edited, d.seq, "the leaf hash kept for it was changed; the entry is intact");
+            }
+            for mark in std::mem::take(&mut self.contradicted) {
+                let detail = format!("{} over {} entries has another root than this log", mark.whose, mark.size);
+                self.find(Tampering::Forked, None, detail);
+            }
+            return;
+        }
+        self.explain_differences(&differences);
+        if self.gap || !differences.is_empty() {
+            return;
+        }
+        match self.suspect.take().or_else(|| self.suspect_of_edge(edge.as_ref()?)) {
+            Some(suspect) => self.explain_suspect(&suspect),
+            None => self.find(Tampering::Forked, None, "the log does not give the root that was signed for its size"),
+        }
+    }
+
+    /// Says of entries that differ from their kept leaves whether they changed places, moved up or were rewritten.
+    fn explain_differences(&mut self, differences: &[Difference]) {
+        let kept: HashSet<_> = differences.iter().map(|d| d.kept).collect();
+        let actual: HashSet<_> = differences.iter().map(|d| d.actual).collect();
+        if let [first, second, ..] = differences
+            && kept != actual
+            && first.actual == second.kept
+            && first.seq + 1 == second.seq
+        {
+            self.find(Tampering::Dropped, first.seq, "it is gone and the entries behind it were renumbered");
+            return;
+        }
+        for d in differences {
+            if kept.contains(&d.actual) && actual.contains(&d.kept) {
+                self.find(Tampering::Reordered, d.seq, "it stands in the place of another entry");
+            } else {
+                self.find(Tampering::Edited, d.seq, "its bytes do not give the leaf hash that was kept for it");
+            }
+        }
+    }
+
+    /// The open block if it contradicts the signed right edge, or else the full blocks that do.
+    fn suspect_of_edge(&self, edge: &Frontier) -> Option<Suspect> {
+        let mut nodes = edge.nodes().zip(self.frontier.nodes());
+        let ((Subtree { level, index }, _), _) = nodes.find(|((_, signed), (_, actual))| signed != actual)?;
+        let rewritten = index << level..(index + 1) << level;
+        if level >= BLOCK_LEVEL {
+            let root = edge.root();
+            return Some(Suspect { start: rewritten.start, leaves: Vec::new(), root, rewritten });
+        }
+        let of_block = edge.nodes().filter(|(subtree, _)| subtree.level < BLOCK_LEVEL).map(|(_, root)| root);
+        let root = Frontier::from_nodes(edge.size() % BLOCK, of_block.collect())?.root();
+        Some(Suspect { start: edge.size() / BLOCK * BLOCK, leaves: self.open_block.clone(), root, rewritten })
+    }
+
+    /// Tries whether two entries of the stretch changed places; if not, all that is known is that one was rewritten.
+    fn explain_suspect(&mut self, suspect: &Suspect) {
+        if let Some(offset) = exchanged(&suspect.leaves, suspect.root) {
+            let detail = "it stands in the place of another entry, together with its leaf hash";
+            self.find(Tampering::Reordered, suspect.start + offset, detail);
+        } else {
+            let Range { start, end } = suspect.rewritten;
+            let detail = format!("an entry of {start}..{end} was rewritten together with its leaf hash");
+            self.find(Tampering::Edited, start, detail);
+        }
+    }
+}
+
+fn leaves_of(bytes: &[u8]) -> Option<Vec<LeafHash>> {
+    let (leaves, rest) = bytes.as_chunks::<32>();
+    rest.is_empty().then(|| leaves.iter().map(|leaf| LeafHash::from_bytes(*leaf)).collect())
+}
+
+fn root_of(leaves: &[LeafHash]) -> Sha256Digest {
+    let mut frontier = Frontier::new();
+    leaves.iter().for_each(|leaf| frontier.append(*leaf));
+    frontier.root()
+}
+
+/// The lower position of the two leaves that must change places to give `root`. At most 256 leaves, so at most 32,640
+/// pairs.
+fn exchanged(leaves: &[LeafHash], root: Sha256Digest) -> Option<u64> {
+    let mut leaves = leaves.to_vec();
+    for low in 0..leaves.len() {
+        for high in low + 1..leaves.len() {
+            leaves.swap(low, high);
+            if root_of(&leaves) == root {
+                return u64::try_from(low).ok();
+            }
+            leaves.swap(low, high);
+        }
+    }
+    None
+}

@@ -1,0 +1,117 @@
+//! The proof of enforcement, and the outcome that it owes.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::BrokerPorts;
+use crate::domain::action::CallRequest;
+use crate::domain::id::{DecisionId, EventId, Jti, WorkspaceId};
+use crate::domain::ledger::{Entry, EventType, Outcome, Receipt, Subject};
+use crate::service::ports::StoreError;
+
+/// Permission to make one call, once. Made only by the broker, from the receipt of the durable decision; a connector
+/// takes it by value.
+#[derive(Debug)]
+pub struct Permit {
+    decision_id: DecisionId,
+    call: CallRequest,
+    obligations: Vec<Value>,
+    doubt: CallInDoubt,
+}
+
+impl Permit {
+    /// `None` when the receipt does not prove the decision on this mandate.
+    pub(super) fn new(
+        decision_id: DecisionId,
+        jti: Jti,
+        call: CallRequest,
+        obligations: Vec<Value>,
+        doubt: CallInDoubt,
+        receipt: &Receipt,
+    ) -> Option<Self> {
+        receipt.proves_decision_on(jti).then_some(Self { decision_id, call, obligations, doubt })
+    }
+
+    /// The verdict's id.
+    pub fn decision_id(&self) -> DecisionId {
+        self.decision_id
+    }
+
+    /// The one call that may be made.
+    pub fn call(&self) -> &CallRequest {
+        &self.call
+    }
+
+    /// What the enforcing side must do.
+    pub fn obligations(&self) -> &[Value] {
+        &self.obligations
+    }
+
+    /// Spends the permit on the call: what remains is to say how it ended.
+    pub fn spend(self) -> (CallRequest, CallInDoubt) {
+        (self.call, self.doubt)
+    }
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy)]
+pub struct CallOutcome {
+    /// In one word.
+    pub outcome: Outcome,
+    /// `ok`, or what went wrong.
+    pub reason: &'static str,
+    /// The upstream's status, if there was one.
+    pub status: Option<u16>,
+    /// Bytes of the answer that were passed on.
+    pub bytes: u64,
+}
+
+impl CallOutcome {
+    /// Nobody knows.
+    pub const UNKNOWN: Self = Self { outcome: Outcome::Unknown, reason: "outcome_unknown", status: None, bytes: 0 };
+}
+
+/// A call that was permitted and whose end is not on record yet. Dropping it leaves the call in doubt: the next start
+/// records it as unknown.
+pub struct CallInDoubt {
+    ports: Arc<BrokerPorts>,
+    jti: Jti,
+    workspace: WorkspaceId,
+    subject: Subject,
+    started: u64,
+}
+
+impl std::fmt::Debug for CallInDoubt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CallInDoubt({})", self.jti)
+    }
+}
+
+impl CallInDoubt {
+    pub(super) fn new(ports: Arc<BrokerPorts>, jti: Jti, workspace: WorkspaceId, subject: Subject) -> Self {
+        let started = ports.clock.monotonic_micros();
+        Self { ports, jti, workspace, subject, started }
+    }
+
+    /// Records how the call ended.
+    ///
+    /// # Errors
+    /// When the record cannot be written: the call stays in doubt.
+    pub async fn settle(self, end: CallOutcome) -> Result<Receipt, StoreError> {
+        let at = self.ports.clock.now();
+        let took = self.ports.clock.monotonic_micros().saturating_sub(self.started);
+        let known = end.outcome != Outcome::Unknown;
+        let subject = Subject {
+            outcome: Some(end.outcome),
+            reason: Some(end.reason.to_owned()),
+            status: end.status,
+            response_bytes: known.then_some(end.bytes),
+            duration_us: known.then_some(took),
+            ..self.subject
+        };
+        let event_id = EventId::new(at, self.ports.entropy.bytes());
+        let entry = Entry { event_id, event_type: EventType::ConnectorOutcome, at, workspace: self.workspace, subject };
+        self.ports.ledger.record_outcome(self.jti, entry).await
+    }
+}

@@ -1,0 +1,12 @@
+//! Layer 2: the use cases, told over ports. Async, but without a runtime, HTTP or SQL.
+
+pub mod ports;
+pub mod refusal;
+
+pub mod facts;
+
+pub mod issuer;
+
+pub mod broker;
+
+pub mod auditor;
