@@ -17,3 +17,19 @@ pub mod domain;
 /// Layer 2: use cases over ports; async, but no runtime, no HTTP, no SQL.
 #[cfg(feature = "service")]
 pub mod service;
+
+/// Layer 3: each module touches exactly one outside thing.
+#[cfg(feature = "server")]
+pub mod adapters;
+/// The composition root: the only place that names a port beside its adapter.
+#[cfg(feature = "server")]
+pub mod app;
+/// The command line: one file a command.
+#[cfg(feature = "server")]
+pub mod cli;
+/// Configuration: TOML and environment, parsed once into a meaningful form.
+#[cfg(feature = "server")]
+pub mod config;
+/// Logs and metrics.
+#[cfg(feature = "server")]
+pub mod telemetry;

@@ -1,0 +1,122 @@
+use std::path::Path;
+
+use axum::http::Request;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::adapters::connectors::Connectors;
+
+fn erp() -> Arc<Connector> {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/connectors");
+    Arc::clone(Connectors::load(Path::new(dir), true).unwrap().find("erp").unwrap())
+}
+
+fn object(value: Value) -> Object {
+    serde_json::from_value(value).unwrap()
+}
+
+fn bytes_of(body: Body) -> Vec<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(axum::body::to_bytes(body, usize::MAX)).unwrap().to_vec()
+}
+
+/// Sends what would be forwarded through the door again.
+fn bind(method: &str, target: &str, body: &[u8]) -> Result<(CallRequest, Forward), CallRefused> {
+    let request = Request::builder().method(method).uri(target);
+    let request = if body.is_empty() { request } else { request.header("content-type", "application/json") };
+    let (parts, ()) = request.body(()).unwrap().into_parts();
+    let matched = erp().route(&parts.method, parts.uri.path())?;
+    matched.bind(&parts, BoundedBody::Whole(bytes::Bytes::copy_from_slice(body)))
+}
+
+#[test]
+fn what_is_forwarded_is_the_canonical_form() {
+    let body = br#" { "payment_limit": 5.0e3, "iban" : "DE\u0038" } "#;
+    let (call, forward) = bind("POST", "/vendors/%56-1001/bank-account", body).unwrap();
+    assert_eq!(call.act.as_str(), "sap.vendor.change");
+    assert_eq!(call.params.to_value(), json!({"vendor_id": "V-1001", "iban": "DE8", "payment_limit": 5000}));
+    assert_eq!(forward.target(), "/vendors/V-1001/bank-account");
+    assert_eq!(bytes_of(forward.into_body()), br#"{"iban":"DE8","payment_limit":5000}"#);
+}
+
+#[test]
+fn a_described_call_is_the_call_that_is_made() {
+    let params = object(json!({"vendor_id": "V-1001", "iban": "DE8", "payment_limit": 5000.0}));
+    let described = erp().describe(Method::Post, "/vendors/V-1001/bank-account", &params).unwrap();
+    let (made, _) = bind("POST", "/vendors/V-1001/bank-account", br#"{"iban":"DE8","payment_limit":5e3}"#).unwrap();
+    assert_eq!(described, made);
+}
+
+#[test]
+fn a_description_that_disagrees_with_its_path_or_route_is_refused() {
+    let describe = |path: &str, params| erp().describe(Method::Get, path, &object(params)).map_err(|e| e.code());
+    assert_eq!(describe("/vendors/V-1001", json!({"vendor_id": "V-1002"})), Err("parameter_mismatch"));
+    assert_eq!(describe("/vendors/V-1001", json!({})), Err("parameter_mismatch"));
+    assert_eq!(describe("/vendors/V-1001", json!({"vendor_id": "V-1001", "x": 1})), Err("undeclared_parameter"));
+    assert_eq!(describe("/vendors", json!({"limit": "5"})), Err("parameter_type"));
+    assert_eq!(describe("/vendors", json!({"limit": 1.5})), Err("parameter_type"));
+    assert_eq!(describe("/vendors", json!({"country": 5})), Err("parameter_type"));
+    assert_eq!(describe("/vendors", json!({"country": ["DE"]})), Err("parameter_type"));
+    assert_eq!(describe("/vendors", json!({"country": "%44E"})), Err("ambiguous_query"));
+    assert_eq!(describe("/vendors/%56-1001", json!({"vendor_id": "V-1001"})), Err("ambiguous_path"));
+    assert_eq!(describe("/other", json!({})), Err("unknown_route"));
+    assert!(describe("/vendors", json!({"limit": 5, "country": "DE"})).is_ok());
+}
+
+#[test]
+fn a_member_that_nobody_expects_reaches_the_policy_and_not_past_it() {
+    // The catalogue's schema refuses unknown members; here they are parameters as any other and are digested.
+    let (call, _) = bind("POST", "/orders", br#"{"amount":1,"approved":true}"#).unwrap();
+    assert_eq!(call.params.as_map().get("approved"), Some(&Value::Bool(true)));
+}
+
+fn any_segment() -> impl Strategy<Value = String> {
+    "[^\\x00/]{1,10}"
+}
+
+proptest! {
+    #[test]
+    fn what_is_forwarded_parses_back_to_the_same_call(
+        vendor in any_segment(),
+        country in proptest::option::of("[^\\x00]{0,8}"),
+        limit in proptest::option::of(-9_007_199_254_740_991_i64..=9_007_199_254_740_991),
+    ) {
+        let read = erp().describe(Method::Get, &format!("/vendors/{vendor}"), &object(json!({ "vendor_id": vendor })));
+        let mut params = Map::new();
+        params.extend(country.map(|c| ("country".to_owned(), Value::from(c))));
+        params.extend(limit.map(|l| ("limit".to_owned(), Value::from(l))));
+        let list = erp().describe(Method::Get, "/vendors", &params.into());
+        for call in [read, list].into_iter().flatten() {
+            let matched = erp().matching(call.method, call.path.clone()).unwrap();
+            let target = matched.forward(&call, HeaderMap::new(), None).target;
+            let (again, forward) = bind("GET", &target, b"").unwrap();
+            prop_assert_eq!(&again, &call);
+            prop_assert_eq!(forward.target, target);
+        }
+    }
+
+    #[test]
+    fn canonicalisation_of_a_body_is_idempotent(iban in "[^\\x00]{0,8}", amount in -1e12..1e12_f64, nested in any::<bool>()) {
+        let body = json!({"payment_limit": amount, "iban": iban, "extra": {"b": nested, "a": [iban.clone(), amount]}});
+        let Ok((call, forward)) = bind("POST", "/vendors/V-1/bank-account", body.to_string().as_bytes()) else {
+            return Ok(());
+        };
+        let sent = bytes_of(forward.into_body());
+        let (again, forward) = bind("POST", "/vendors/V-1/bank-account", &sent).unwrap();
+        prop_assert_eq!(again, call);
+        prop_assert_eq!(bytes_of(forward.into_body()), sent);
+    }
+
+    #[test]
+    fn any_target_is_refused_or_becomes_a_fixed_point(target in "/vendors(/[ -~]{0,16})?(\\?[ -~]{0,24})?") {
+        if Request::builder().uri(target.as_str()).body(()).is_err() {
+            return Ok(());
+        }
+        if let Ok((call, forward)) = bind("GET", &target, b"") {
+            let (again, second) = bind("GET", forward.target(), b"").unwrap();
+            prop_assert_eq!(again, call);
+            prop_assert_eq!(second.target(), forward.target());
+        }
+    }
+}

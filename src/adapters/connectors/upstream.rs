@@ -1,0 +1,298 @@
+//! The call itself: one request to one upstream over pooled connections.
+//!
+//! No redirect is followed, nothing is retried once a byte may have left, an answer is never decompressed. Interim
+//! answers (1xx) are skipped, a protocol switch is a fault. Each call that is started is reported exactly once, even if
+//! the caller's task is dropped on the way.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_LENGTH, USER_AGENT};
+use axum::http::uri::{PathAndQuery, Scheme};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::address::{ForbiddenAddress, GuardedResolver};
+use super::answer::{AnswerBody, CallEnd, CallFault, Completion};
+use super::canonical::Forward;
+use super::config::{Connector, Connectors, UpstreamBase};
+use super::headers;
+use crate::domain::action::Method;
+use crate::domain::id::{ConnectorId, DecisionId};
+use crate::service::broker::{CallInDoubt, Permit};
+
+const DECISION_ID: HeaderName = HeaderName::from_static("x-atb-decision-id");
+const ACT: HeaderName = HeaderName::from_static("x-atb-act");
+const US: HeaderValue = HeaderValue::from_static(concat!("atb/", env!("CARGO_PKG_VERSION")));
+
+/// The head of an answer, and the most of a body that is read ahead of its reader.
+const MAX_BUFFER_BYTES: usize = 256 * 1024;
+const MAX_HEADERS: usize = 128;
+/// Shorter than the keep-alive of common servers, so that a call seldom meets a connection that is being closed.
+const POOL_IDLE: Duration = Duration::from_secs(20);
+const MAX_IDLE_CONNECTIONS: usize = 64;
+
+type HttpClient = Client<HttpsConnector<HttpConnector<GuardedResolver>>, Body>;
+
+/// Why an upstream cannot be called at all.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    /// The connector's own roots cannot be read or hold no certificate.
+    #[error("connector `{0}`: `ca_file` holds no usable certificate")]
+    Roots(ConnectorId),
+    /// The system's roots cannot be read.
+    #[error("the system's root certificates cannot be read")]
+    SystemRoots(#[source] std::io::Error),
+    /// The TLS library refuses its own defaults.
+    #[error("TLS cannot be configured")]
+    Tls(#[source] rustls::Error),
+}
+
+/// The upstreams of one snapshot of connectors.
+pub struct UpstreamPool {
+    upstreams: HashMap<ConnectorId, Arc<Upstream>>,
+}
+
+impl std::fmt::Debug for UpstreamPool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.upstreams.keys()).finish()
+    }
+}
+
+struct Upstream {
+    connector: Arc<Connector>,
+    client: HttpClient,
+    slots: Arc<Semaphore>,
+}
+
+impl UpstreamPool {
+    /// Clients for all of `connectors`; nothing is connected yet.
+    ///
+    /// # Errors
+    /// When root certificates cannot be had.
+    pub fn new(connectors: &Connectors) -> Result<Self, PoolError> {
+        let upstream = |connector: &Arc<Connector>| {
+            let client = client(connector)?;
+            let slots = Arc::new(Semaphore::new(connector.limits.max_concurrent));
+            Ok((connector.name.clone(), Arc::new(Upstream { connector: Arc::clone(connector), client, slots })))
+        };
+        Ok(Self { upstreams: connectors.iter().map(upstream).collect::<Result<_, _>>()? })
+    }
+
+    /// A place among the connector's calls at once; asked for before a mandate is burned. `None`: none is free, or there is
+    /// no such connector.
+    pub fn reserve(&self, connector: &ConnectorId) -> Option<Slot> {
+        let upstream = Arc::clone(self.upstreams.get(connector)?);
+        let permit = Arc::clone(&upstream.slots).try_acquire_owned().ok()?;
+        Some(Slot { upstream, permit })
+    }
+}
+
+/// The right to make one call now.
+pub struct Slot {
+    upstream: Arc<Upstream>,
+    permit: OwnedSemaphorePermit,
+}
+
+/// The head of an answer, and its body still to come.
+#[derive(Debug)]
+pub struct UpstreamResponse {
+    /// The upstream's status.
+    pub status: StatusCode,
+    /// Its headers without those of one hop.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: AnswerBody,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the upstream gave no answer: {}", .fault.code())]
+pub struct UpstreamError {
+    /// What went wrong, as it was reported to `on_end`.
+    pub fault: CallFault,
+    /// What the network said.
+    #[source]
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl From<CallFault> for UpstreamError {
+    fn from(fault: CallFault) -> Self {
+        Self { fault, source: None }
+    }
+}
+
+impl Slot {
+    /// Makes the one call that `permit` allows: the only way to an upstream (invariant 6).
+    ///
+    /// `on_end` is called exactly once, with the call that is in doubt until its outcome is on record.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub async fn call(
+        self,
+        permit: Permit,
+        forward: Forward,
+        on_end: impl FnOnce(CallEnd, CallInDoubt) + Send + 'static,
+    ) -> Result<UpstreamResponse, UpstreamError> {
+        let decision = permit.decision_id();
+        let (_, doubt) = permit.spend();
+        self.send(forward, &decision, move |end| on_end(end, doubt)).await
+    }
+
+    /// Sends `forward` and waits for the head of the answer.
+    ///
+    /// `on_end` is called exactly once: here when there is no answer, else when its body has ended, failed or was
+    /// dropped; also when this future is dropped.
+    ///
+    /// # Errors
+    /// When there is no answer, or one that is not passed on.
+    async fn send(
+        self,
+        forward: Forward,
+        decision: &DecisionId,
+        on_end: impl FnOnce(CallEnd) + Send + 'static,
+    ) -> Result<UpstreamResponse, UpstreamError> {
+        let mut completion = Completion::start(on_end);
+        let connector = &self.upstream.connector;
+        let is_head = forward.method == Method::Head;
+        let answer = match self.upstream.exchange(forward, decision).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                completion.finish(Some(error.fault));
+                return Err(error);
+            }
+        };
+        let (mut head, body) = answer.into_parts();
+        completion.status = Some(head.status.as_u16());
+        if let Some(fault) = fault_of(head.status, &head.headers, connector.limits.max_response_bytes, is_head) {
+            completion.finish(Some(fault));
+            return Err(fault.into());
+        }
+        headers::strip_answer(&mut head.headers);
+        let limits = connector.limits;
+        let body = AnswerBody::new(body, limits.max_response_bytes, limits.idle, completion, self.permit);
+        Ok(UpstreamResponse { status: head.status, headers: head.headers, body })
+    }
+}
+
+/// What is wrong with an answer by its head alone.
+fn fault_of(status: StatusCode, headers: &HeaderMap, limit: u64, is_head: bool) -> Option<CallFault> {
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return Some(CallFault::Switched);
+    }
+    let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    let has_body = !is_head && status != StatusCode::NOT_MODIFIED;
+    (has_body && announced.is_some_and(|bytes| bytes > limit)).then_some(CallFault::TooLarge)
+}
+
+impl Upstream {
+    async fn exchange(&self, forward: Forward, decision: &DecisionId) -> Result<Response<Incoming>, UpstreamError> {
+        let request = self.request(forward, decision)?;
+        match tokio::time::timeout(self.connector.limits.request, self.client.request(request)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(UpstreamError { fault: fault_of_error(&error), source: Some(error.into()) }),
+            Err(_) => Err(CallFault::Timeout.into()),
+        }
+    }
+
+    /// The request as sent. `Host` is the connector's, set by the client from the URL; ours come last.
+    fn request(&self, forward: Forward, decision: &DecisionId) -> Result<Request<Body>, UpstreamError> {
+        let unsendable =
+            |error: axum::http::Error| UpstreamError { fault: CallFault::Unreachable, source: Some(error.into()) };
+        let mut request = Request::builder()
+            .method(forward.method.as_str())
+            .uri(url(&self.connector.upstream, &forward.target).map_err(unsendable)?)
+            .body(forward.body)
+            .map_err(unsendable)?;
+        let mut headers = forward.headers;
+        let visible = |text: &str| HeaderValue::from_str(text).map_err(|error| unsendable(error.into()));
+        headers.insert(USER_AGENT, US);
+        headers.insert(DECISION_ID, visible(&decision.to_string())?);
+        headers.insert(ACT, visible(forward.act.as_str())?);
+        if let Some(credentials) = &self.connector.credentials {
+            headers.insert(credentials.header.clone(), credentials.value.clone());
+        }
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
+
+fn url(base: &UpstreamBase, target: &str) -> Result<Uri, axum::http::Error> {
+    let path: PathAndQuery = format!("{}{target}", base.base_path).parse()?;
+    Uri::builder().scheme(base.scheme.clone()).authority(base.authority.clone()).path_and_query(path).build()
+}
+
+fn fault_of_error(error: &hyper_util::client::legacy::Error) -> CallFault {
+    if !error.is_connect() {
+        return CallFault::Broken;
+    }
+    let mut source: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(cause) = source {
+        // An io::Error hides the error inside it from `source()`.
+        let inside = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if inside.is_some_and(|inner| inner.is::<ForbiddenAddress>()) {
+            return CallFault::ForbiddenAddress;
+        }
+        source = cause.source();
+    }
+    CallFault::Unreachable
+}
+
+fn client(connector: &Connector) -> Result<HttpClient, PoolError> {
+    let resolver = GuardedResolver::new(connector.upstream.host, connector.allow_private);
+    let mut tcp = HttpConnector::new_with_resolver(resolver);
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(connector.limits.connect));
+    let plain = connector.upstream.scheme == Scheme::HTTP;
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls(connector, plain)?);
+    let builder = if plain { builder.https_or_http() } else { builder.https_only() };
+    let https = builder.enable_http1().enable_http2().wrap_connector(tcp);
+    // `retry_canceled_requests` stays on: it sends again only what never left the queue of a pooled connection that
+    // the upstream closed meanwhile, so a call is never made twice.
+    Ok(Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(POOL_IDLE)
+        .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS.min(connector.limits.max_concurrent))
+        .http1_max_buf_size(MAX_BUFFER_BYTES)
+        .http1_max_headers(MAX_HEADERS)
+        .http2_max_header_list_size(64 * 1024)
+        .build(https))
+}
+
+fn tls(connector: &Connector, plain: bool) -> Result<ClientConfig, PoolError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(PoolError::Tls)?;
+    let builder = match &connector.ca_file {
+        Some(path) => builder.with_root_certificates(roots(connector, path)?),
+        // No root: nothing verifies, and a plain connection does not ask.
+        None if plain => builder.with_root_certificates(RootCertStore::empty()),
+        None => builder.with_native_roots().map_err(PoolError::SystemRoots)?,
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+fn roots(connector: &Connector, path: &std::path::Path) -> Result<RootCertStore, PoolError> {
+    let unusable = || PoolError::Roots(connector.name.clone());
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|_| unusable())? {
+        store.add(certificate.map_err(|_| unusable())?).map_err(|_| unusable())?;
+    }
+    if store.is_empty() { Err(unusable()) } else { Ok(store) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,382 @@
+//! AgentAuth's door. Each handler reads, asks [`Issuer`], and writes down the answer.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::header::{CACHE_CONTROL, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::body;
+use super::problem::Problem;
+use super::server::Peer;
+use crate::domain::approval::{Challenge, ChallengeState};
+use crate::domain::id::ChallengeId;
+use crate::domain::jose::MandateKeys;
+use crate::domain::json as strict;
+use crate::domain::leg::LegTemplate;
+use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
+use crate::domain::text::PlainText;
+use crate::service::issuer::{Issued, Issuer};
+use crate::service::refusal::{Code, Refusal};
+
+/// The longest that `?wait=` may ask for, in seconds.
+const MAX_WAIT_SECONDS: u64 = 60;
+/// How many challenges one list shows.
+const MAX_LISTED: u32 = 200;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct AgentAuth {
+    /// The use cases.
+    pub issuer: Arc<Issuer>,
+    /// The keys to publish.
+    pub keys: Arc<MandateKeys>,
+}
+
+/// The routes of AgentAuth.
+pub fn router(state: AgentAuth) -> Router {
+    Router::new()
+        .route("/issue", post(issue))
+        .route("/issue/{id}", get(collect).head(wrong_method))
+        .route("/challenges", get(challenges))
+        .route("/challenges/{id}", get(challenge))
+        .route("/challenges/{id}/approve", post(approve))
+        .route("/challenges/{id}/reject", post(reject))
+        .route("/templates", get(templates))
+        .route("/templates/{id}", get(template))
+        .route("/.well-known/jwks.json", get(jwks))
+        .route("/.well-known/atb-configuration", get(configuration))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(axum::middleware::from_fn_with_state(state.clone(), admit))
+        .with_state(state)
+}
+
+/// A method of no use here, or a header that claims another identity, ends the request here, on record.
+async fn admit(
+    State(state): State<AgentAuth>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+    next: axum::middleware::Next,
+) -> Response {
+    let admitted = body::no_foreign_method(request.method())
+        .and_then(|()| body::no_other_identity(request.headers(), peer.id().as_str()));
+    match admitted {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => Problem(state.issuer.refuse_at_door(peer.id(), refusal).await).into_response(),
+    }
+}
+
+/// `POST /issue`
+async fn issue(
+    State(state): State<AgentAuth>,
+    Extension(Peer(peer)): Extension<Peer>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let bytes = state.read(&peer, &headers, body).await?;
+    Ok(issued(state.issuer.issue(&peer, &bytes).await?, &state.issuer))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wait {
+    #[serde(default)]
+    wait: u64,
+}
+
+/// `GET /issue/{id}?wait=30`
+async fn collect(
+    State(state): State<AgentAuth>,
+    Extension(Peer(peer)): Extension<Peer>,
+    id: Result<Path<String>, PathRejection>,
+    query: Result<Query<Wait>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Problem> {
+    let id = state.challenge_id(&peer, id).await?;
+    let wait = match query {
+        Ok(Query(Wait { wait })) if wait <= MAX_WAIT_SECONDS => wait,
+        _ => {
+            let refusal = Refusal::new(Code::SchemaViolation, format!("`wait` is 0 to {MAX_WAIT_SECONDS} seconds"));
+            return Err(state.issuer.refuse_at_door(peer.id(), refusal).await.into());
+        }
+    };
+    Ok(issued(state.issuer.collect(&peer, id, wait.saturating_mul(1000)).await?, &state.issuer))
+}
+
+#[derive(Serialize)]
+struct MintedBody<'a> {
+    token: &'a str,
+    token_type: &'static str,
+    expires_in: u64,
+    jti: String,
+    tier: &'static str,
+    decision_id: String,
+}
+
+fn issued(issued: Issued, issuer: &Issuer) -> Response {
+    match issued {
+        Issued::Minted(minted) => {
+            let claims = minted.mandate.claims();
+            let body = MintedBody {
+                token: minted.mandate.as_jws(),
+                token_type: "poa+jwt",
+                expires_in: claims.exp.saturating_sub(claims.iat),
+                jti: claims.jti.to_string(),
+                tier: claims.tier.as_str(),
+                decision_id: minted.decision_id.to_string(),
+            };
+            no_store((StatusCode::CREATED, Json(body)).into_response())
+        }
+        Issued::Waiting(challenge) => {
+            let location = format!("/issue/{}", challenge.id());
+            let body = Json(waiting(&challenge, issuer, &location));
+            let mut response = no_store((StatusCode::ACCEPTED, body).into_response());
+            if let Ok(location) = HeaderValue::from_str(&location) {
+                response.headers_mut().insert(LOCATION, location);
+            }
+            response
+        }
+    }
+}
+
+fn waiting(challenge: &Challenge, issuer: &Issuer, status_url: &str) -> Value {
+    json!({
+        "challenge_id": challenge.id(),
+        "tier": challenge.draft().tier,
+        "required": challenge.draft().requirement.required,
+        "approved": challenge.votes().len(),
+        "approvers": approvers(challenge),
+        "statement": statement(challenge, issuer),
+        "expires_at": challenge.expires_at(),
+        "status_url": status_url,
+    })
+}
+
+/// Who has approved, and who else was named to be asked.
+fn approvers(challenge: &Challenge) -> Vec<Value> {
+    let approved = challenge
+        .votes()
+        .iter()
+        .map(|vote| json!({"id": vote.approver, "state": "approved", "approved_at": vote.approved_at}));
+    let has_voted = |id: &SpiffeId| challenge.votes().iter().any(|vote| vote.approver == *id);
+    let asked = challenge.draft().asked.iter().filter(|id| !has_voted(id));
+    approved.chain(asked.map(|id| json!({"id": id, "state": "asked"}))).collect()
+}
+
+/// The claims that an approver signs; `iss`, `iat` and `jti` are her own. `exp` is the earliest that will do.
+fn statement(challenge: &Challenge, issuer: &Issuer) -> Value {
+    json!({
+        "sub": challenge.agent(), "aud": issuer.settings().id, "cid": challenge.id(), "sum": challenge.ask().sum(),
+        "decision": "approve", "exp": challenge.expires_at().as_secs(),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    status: Option<ChallengeState>,
+    limit: Option<u32>,
+}
+
+/// `GET /challenges?status=pending`
+async fn challenges(
+    State(state): State<AgentAuth>,
+    Extension(Peer(peer)): Extension<Peer>,
+    query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Problem> {
+    let Ok(Query(query)) = query else {
+        let refusal = Refusal::new(
+            Code::SchemaViolation,
+            "`status` is pending, approved, rejected, expired or redeemed; `limit` is a number",
+        );
+        return Err(state.issuer.refuse_at_door(peer.id(), refusal).await.into());
+    };
+    let limit = query.limit.unwrap_or(MAX_LISTED).clamp(1, MAX_LISTED);
+    let listed = state.issuer.challenges(&peer, query.status, limit).await?;
+    let views: Vec<_> = listed.iter().map(|challenge| view(challenge, &state.issuer)).collect();
+    Ok(no_store(Json(json!({ "challenges": views })).into_response()))
+}
+
+/// `GET /challenges/{id}`
+async fn challenge(
+    State(state): State<AgentAuth>,
+    Extension(Peer(peer)): Extension<Peer>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let id = state.challenge_id(&peer, id).await?;
+    let challenge = state.issuer.challenge(&peer, id).await?;
+    Ok(no_store(Json(view(&challenge, &state.issuer)).into_response()))
+}
+
+/// Exactly what is asked: the signed content, the call in clear behind its digest, and the statement to sign.
+fn view(challenge: &Challenge, issuer: &Issuer) -> Value {
+    let draft = challenge.draft();
+    json!({
+        "challenge_id": challenge.id(),
+        "state": challenge.state(),
+        "tier": draft.tier,
+        "workspace": draft.workspace,
+        "ask": draft.ask.to_value(),
+        "call": draft.call.as_ref().map(|call| json!({
+            "connector": call.binding.connector, "method": call.binding.method, "path": call.binding.path,
+            "params": call.params, "digest": call.binding.digest,
+        })),
+        "required": draft.requirement.required,
+        "executives": draft.requirement.executives,
+        "approved": challenge.votes().len(),
+        "approvers": approvers(challenge),
+        "statement": statement(challenge, issuer),
+        "created_at": challenge.created_at(),
+        "expires_at": challenge.expires_at(),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApproveBody {
+    statement: String,
+}
+
+/// `POST /challenges/{id}/approve`
+async fn approve(
+    State(state): State<AgentAuth>,
+    Extension(Peer(peer)): Extension<Peer>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let id = state.challenge_id(&peer, id).await?;
+    let body: ApproveBody = state.read_as(&peer, &headers, body).await?;
+    let approval = state.issuer.approve(&peer, id, &body.statement).await?;
+    Ok(no_store(Json(view(&approval.challenge, &state.issuer)).into_response()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RejectBody {
+    reason: PlainText,
+}
+
+/// `POST /challenges/{id}/reject`
+async fn reject(
+    State(state): State<AgentAuth>,
+    Extension(Peer(peer)): Extension<Peer>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let id = state.challenge_id(&peer, id).await?;
+    let body: RejectBody = state.read_as(&peer, &headers, body).await?;
+    let rejected = state.issuer.reject(&peer, id, body.reason).await?;
+    Ok(no_store(Json(view(&rejected.challenge, &state.issuer)).into_response()))
+}
+
+/// `GET /templates`
+async fn templates(State(state): State<AgentAuth>) -> Response {
+    let bundle = state.issuer.bundle();
+    let summaries: Vec<_> = bundle.templates().iter().map(LegTemplate::summary).collect();
+    Json(json!({ "templates": summaries, "bundle": bundle.revision() })).into_response()
+}
+
+/// `GET /templates/{id}`
+async fn template(
+    State(state): State<AgentAuth>,
+    Extension(Peer(peer)): Extension<Peer>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let bundle = state.issuer.bundle();
+    let found = id.ok().and_then(|Path(id)| bundle.templates().find(&id).ok());
+    match found {
+        Some(template) => Ok(Json(template.source().clone()).into_response()),
+        None => {
+            let detail = "there is no template of this name; /templates lists them";
+            let refusal = Refusal::because(Code::NotFound, "template_not_found", detail);
+            Err(state.issuer.refuse_at_door(peer.id(), refusal).await.into())
+        }
+    }
+}
+
+/// `GET /.well-known/jwks.json`
+async fn jwks(State(state): State<AgentAuth>) -> Response {
+    Json(state.keys.to_jwks()).into_response()
+}
+
+/// `GET /.well-known/atb-configuration`
+async fn configuration(State(state): State<AgentAuth>) -> Response {
+    let settings = state.issuer.settings();
+    Json(json!({
+        "issuer": settings.id,
+        "brokers": settings.brokers,
+        "issue_endpoint": "/issue",
+        "challenges_endpoint": "/challenges",
+        "templates_endpoint": "/templates",
+        "jwks_uri": "/.well-known/jwks.json",
+        "token_type": "poa+jwt",
+        "mandate_signing_alg_values_supported": ["EdDSA"],
+        "statement_signing_alg_values_supported": ["ES256", "EdDSA"],
+        "default_ttl_seconds": settings.default_ttl,
+        "max_ttl_seconds": settings.max_ttl,
+        "max_wait_seconds": MAX_WAIT_SECONDS,
+        "free_form_leg": settings.allow_free_form_leg,
+        "bundle": state.issuer.bundle().revision(),
+    }))
+    .into_response()
+}
+
+async fn unknown(State(state): State<AgentAuth>, Extension(Peer(peer)): Extension<Peer>) -> Problem {
+    let refusal = Refusal::new(Code::NotFound, "nothing is here; see /.well-known/atb-configuration");
+    state.issuer.refuse_at_door(peer.id(), refusal).await.into()
+}
+
+async fn wrong_method(State(state): State<AgentAuth>, Extension(Peer(peer)): Extension<Peer>) -> Problem {
+    let refusal = Refusal::new(Code::MethodNotAllowed, "this path takes another method");
+    state.issuer.refuse_at_door(peer.id(), refusal).await.into()
+}
+
+impl AgentAuth {
+    async fn read(&self, peer: &VerifiedSvid, headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, Problem> {
+        match body::json(headers, body).await {
+            Ok(bytes) => Ok(bytes),
+            Err(refusal) => Err(self.issuer.refuse_at_door(peer.id(), refusal).await.into()),
+        }
+    }
+
+    async fn read_as<T: serde::de::DeserializeOwned>(
+        &self,
+        peer: &VerifiedSvid,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<T, Problem> {
+        let bytes = self.read(peer, headers, body).await?;
+        match strict::parse_as(&bytes) {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.issuer.refuse_at_door(peer.id(), error.into()).await.into()),
+        }
+    }
+
+    async fn challenge_id(
+        &self,
+        peer: &VerifiedSvid,
+        id: Result<Path<String>, PathRejection>,
+    ) -> Result<ChallengeId, Problem> {
+        match id.ok().and_then(|Path(id)| id.parse().ok()) {
+            Some(id) => Ok(id),
+            None => {
+                let refusal = Refusal::because(Code::NotFound, "challenge_not_found", "there is no such challenge");
+                Err(self.issuer.refuse_at_door(peer.id(), refusal).await.into())
+            }
+        }
+    }
+}
+
+fn no_store(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

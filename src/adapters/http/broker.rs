@@ -1,0 +1,229 @@
+//! The broker's door: `ANY /c/{connector}/{path}` and `POST /v1/decide`.
+//!
+//! A call goes through [`Broker::enforce`] and reaches its connector with the permit that comes out, or not at all. The
+//! answer streams back; when it has ended, however it ended, its outcome is recorded by a task that a shutdown waits
+//! for.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, post};
+use axum::{Extension, Json, Router};
+use tokio::sync::watch;
+
+use super::body;
+use super::problem::Problem;
+use super::server::Peer;
+use crate::adapters::connectors::{CallEnd, CallFault, CallRefused, Connectors, Forward, Slot, Target, UpstreamPool};
+use crate::domain::action::CallRequest;
+use crate::domain::ledger::Outcome;
+use crate::service::broker::{Broker, CallInDoubt, CallOutcome, IncomingCall};
+use crate::service::refusal::{Code, Refusal};
+
+/// The connectors in force and their pooled connections.
+pub struct Upstreams {
+    /// The route tables.
+    pub connectors: Connectors,
+    /// The connections.
+    pub pool: UpstreamPool,
+}
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct BrokerDoor {
+    /// The use cases.
+    pub broker: Arc<Broker>,
+    /// The connectors.
+    pub upstreams: Arc<ArcSwap<Upstreams>>,
+    /// Outcomes that are being recorded: a clone lives as long as one is not on record.
+    pub in_flight: InFlight,
+}
+
+/// Counts what a shutdown must wait for. Each clone of the sender is one call whose outcome is not on record.
+#[derive(Clone)]
+pub struct InFlight(watch::Sender<()>);
+
+impl Default for InFlight {
+    fn default() -> Self {
+        Self(watch::Sender::new(()))
+    }
+}
+
+impl InFlight {
+    /// Waits until every call's outcome is on record. `self` must be the last handle beside those of calls.
+    pub async fn settled(self) {
+        let mut receiver = self.0.subscribe();
+        drop(self);
+        while receiver.changed().await.is_ok() {}
+    }
+}
+
+/// The routes of the broker.
+pub fn router(state: BrokerDoor) -> Router {
+    Router::new()
+        .route("/c/{connector}/{*path}", any(call))
+        .route("/v1/decide", post(decide))
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
+        .layer(axum::middleware::from_fn_with_state(state.clone(), admit))
+        .with_state(state)
+}
+
+/// A method of no use here ends the request here, on record.
+async fn admit(
+    State(door): State<BrokerDoor>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+    next: axum::middleware::Next,
+) -> Response {
+    match body::no_foreign_method(request.method()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => Problem(door.broker.refuse_at_door(peer.id(), refusal).await).into_response(),
+    }
+}
+
+/// `ANY /c/{connector}/{path}`
+async fn call(
+    State(door): State<BrokerDoor>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let token = match credential(&parts.headers, peer.id().as_str()) {
+        Ok(token) => token.map(str::to_owned),
+        Err(refusal) => return Err(door.broker.refuse_at_door(peer.id(), refusal).await.into()),
+    };
+    let incoming = Incoming { upstreams: door.upstreams.load_full(), parts, body };
+    let (permit, (forward, slot)) = door.broker.enforce(&peer, token.as_deref(), incoming).await?;
+    let decision_id = permit.decision_id();
+    let in_flight = door.in_flight.clone();
+    let answer = slot.call(permit, forward, move |end, doubt| settle(end, doubt, in_flight)).await;
+    let answer = answer.map_err(|error| upstream_failed(error.fault).decided(decision_id))?;
+    let mut response = Response::new(Body::new(answer.body));
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    if let Ok(id) = HeaderValue::from_str(&decision_id.to_string()) {
+        response.headers_mut().insert("x-atb-decision-id", id);
+    }
+    Ok(response)
+}
+
+/// The mandate: one bearer token, or one `X-PoA-Token`, not both.
+fn credential<'h>(headers: &'h HeaderMap, caller: &str) -> Result<Option<&'h str>, Refusal> {
+    body::no_other_identity(headers, caller)?;
+    let mut found = headers
+        .get_all(AUTHORIZATION)
+        .iter()
+        .map(bearer)
+        .chain(headers.get_all("x-poa-token").iter().map(|value| value.to_str().ok()));
+    match (found.next(), found.next()) {
+        (None, _) => Ok(None),
+        (Some(Some(token)), None) => Ok(Some(token)),
+        (Some(None), _) => Err(Refusal::new(Code::CredentialMissing, "`Authorization` is not `Bearer <mandate>`")),
+        (Some(_), Some(_)) => Err(Refusal::new(Code::RequestMalformed, "a call carries exactly one mandate")),
+    }
+}
+
+/// RFC 6750 §2.1; the scheme is case-insensitive (RFC 9110 §11.1).
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// A call at the door: routed and read when the broker asks for its canonical form.
+struct Incoming {
+    upstreams: Arc<Upstreams>,
+    parts: Parts,
+    body: Body,
+}
+
+impl IncomingCall for Incoming {
+    type Forward = (Forward, Slot);
+
+    async fn canonicalise(self) -> Result<(CallRequest, Self::Forward), Refusal> {
+        let Self { upstreams, parts, body } = self;
+        let refused = |error: CallRefused| call_refused(&error);
+        let target = Target::of(&parts.uri).map_err(refused)?;
+        let connector =
+            upstreams.connectors.find(target.connector).ok_or(CallRefused::UnknownRoute).map_err(refused)?;
+        let route = connector.route(&parts.method, target.path).map_err(refused)?;
+        // A place at the upstream before the mandate is burned, so that a full upstream costs no mandate.
+        let slot = upstreams.pool.reserve(&connector.name).ok_or_else(|| {
+            Refusal::because(Code::Busy, "connector_busy", "the connector has no free place; ask again")
+        })?;
+        let body = route.receive(&parts, body).await.map_err(refused)?;
+        let (call, forward) = route.bind(&parts, body).map_err(refused)?;
+        Ok((call, (forward, slot)))
+    }
+}
+
+pub(super) fn call_refused(error: &CallRefused) -> Refusal {
+    let code = match error.status() {
+        404 => Code::NotFound,
+        405 => Code::MethodNotAllowed,
+        408 => Code::RequestTimeout,
+        413 => Code::RequestTooLarge,
+        415 => Code::UnsupportedMediaType,
+        422 => Code::SchemaViolation,
+        _ => Code::CallRefused,
+    };
+    let refusal = Refusal::because(code, error.code(), error.to_string());
+    match error.pointer() {
+        Some(pointer) => refusal.at(pointer, error.to_string()),
+        None => refusal,
+    }
+}
+
+/// Records how a call ended. A failure to record leaves it in doubt, for the next start to settle as unknown.
+fn settle(end: CallEnd, doubt: CallInDoubt, in_flight: InFlight) {
+    let outcome = CallOutcome {
+        outcome: if end.fault.is_none() { Outcome::Ok } else { Outcome::Failed },
+        reason: end.fault.map_or("ok", CallFault::code),
+        status: end.status,
+        bytes: end.bytes,
+    };
+    tokio::spawn(async move {
+        if let Err(error) = doubt.settle(outcome).await {
+            tracing::error!(error = %error, "the outcome of a call is not on record; the next start records it as unknown");
+        }
+        drop(in_flight);
+    });
+}
+
+fn upstream_failed(fault: CallFault) -> Refusal {
+    let code = if matches!(fault, CallFault::Timeout) { Code::UpstreamTimeout } else { Code::UpstreamFailed };
+    let detail = if fault.may_have_arrived() {
+        "the upstream may have acted on the call; it is not retried, and the mandate is spent"
+    } else {
+        "the upstream did not see the call; the mandate is spent, ask for a new one"
+    };
+    Refusal::because(code, fault.code(), detail)
+}
+
+/// `POST /v1/decide`
+async fn decide(
+    State(door): State<BrokerDoor>,
+    Extension(Peer(peer)): Extension<Peer>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let read = match body::no_other_identity(&headers, peer.id().as_str()) {
+        Ok(()) => body::json(&headers, body).await,
+        Err(refusal) => Err(refusal),
+    };
+    match read {
+        Ok(bytes) => Ok(Json(door.broker.decide(&peer, &bytes).await?).into_response()),
+        Err(refusal) => Err(door.broker.refuse_at_door(peer.id(), refusal).await.into()),
+    }
+}
+
+async fn unknown(State(door): State<BrokerDoor>, Extension(Peer(peer)): Extension<Peer>) -> Problem {
+    let refusal = Refusal::new(Code::NotFound, "nothing is here; calls go to /c/{connector}/{path}");
+    door.broker.refuse_at_door(peer.id(), refusal).await.into()
+}

@@ -1,0 +1,9 @@
+//! The doors: accept and identify, route, limit, translate. Handlers translate and never decide.
+
+pub mod agentauth;
+mod body;
+pub mod broker;
+pub mod client;
+pub mod ops;
+pub mod problem;
+pub mod server;

@@ -1,0 +1,165 @@
+//! Refusals as RFC 9457 problem documents: the one place where a code gets a status and a title.
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, Response, StatusCode};
+use axum::response::IntoResponse;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::service::refusal::{Code, Refusal};
+
+/// The media type of RFC 9457 §3.
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// A refusal on its way to the caller.
+#[derive(Debug)]
+pub struct Problem(pub Refusal);
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal)
+    }
+}
+
+/// 401 no credential, 403 known caller refused, 404 not yours to know, 409 conflict or replay, 410 expired, 422 schema.
+pub fn status(code: Code) -> StatusCode {
+    match code {
+        Code::RequestMalformed | Code::CallRefused => StatusCode::BAD_REQUEST,
+        Code::CredentialMissing | Code::MandateRefused => StatusCode::UNAUTHORIZED,
+        Code::IdentityConflict
+        | Code::CallerNotAllowed
+        | Code::ApprovalRefused
+        | Code::Denied
+        | Code::ChallengeRejected => StatusCode::FORBIDDEN,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        Code::MandateReplayed | Code::ChallengeConflict => StatusCode::CONFLICT,
+        Code::ChallengeExpired => StatusCode::GONE,
+        Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Code::SchemaViolation | Code::LegRefused => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::UpstreamFailed => StatusCode::BAD_GATEWAY,
+        Code::Busy | Code::RecordUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+    }
+}
+
+/// A short summary that does not change from occurrence to occurrence (RFC 9457 §3.1.3).
+pub fn title(code: Code) -> &'static str {
+    match code {
+        Code::RequestMalformed => "The request is not well-formed",
+        Code::SchemaViolation => "The request does not fit its schema",
+        Code::RequestTooLarge => "The request is too large",
+        Code::RequestTimeout => "The request took too long",
+        Code::UnsupportedMediaType => "The content type is not supported",
+        Code::NotFound => "Not found",
+        Code::MethodNotAllowed => "The method is not allowed",
+        Code::CredentialMissing => "A mandate is required",
+        Code::MandateRefused => "The mandate is refused",
+        Code::IdentityConflict => "The identity does not match",
+        Code::CallerNotAllowed => "The caller is not allowed",
+        Code::ApprovalRefused => "The approval does not count",
+        Code::LegRefused => "The legal ground is refused",
+        Code::CallRefused => "The call is refused",
+        Code::Denied => "The policy denies",
+        Code::MandateReplayed => "The mandate was used before",
+        Code::ChallengeRejected => "The request was rejected",
+        Code::ChallengeExpired => "The request expired",
+        Code::ChallengeConflict => "The challenge is in another state",
+        Code::Busy => "Too busy",
+        Code::RecordUnavailable => "The record is not available",
+        Code::UpstreamFailed => "The upstream failed",
+        Code::UpstreamTimeout => "The upstream did not answer in time",
+        Code::Internal => "Internal error",
+    }
+}
+
+/// The document of a refusal.
+pub fn document(refusal: &Refusal) -> Value {
+    #[derive(Serialize)]
+    struct Place<'a> {
+        pointer: &'a str,
+        detail: &'a str,
+    }
+    let code = refusal.code.as_str();
+    let status = status(refusal.code);
+    // What went wrong inside is for the log; the caller gets the id to ask with.
+    let detail =
+        if refusal.code == Code::Internal { "an internal error; see the log" } else { refusal.detail.as_str() };
+    let mut problem = json!({
+        "type": format!("urn:atb:problem:{code}"), "title": title(refusal.code), "status": status.as_u16(),
+        "detail": detail, "code": code, "reason": refusal.reason,
+    });
+    if let Some(members) = problem.as_object_mut() {
+        if let Some(id) = refusal.decision_id {
+            members.insert("decision_id".to_owned(), Value::String(id.to_string()));
+        }
+        if !refusal.faults.is_empty() {
+            let places: Vec<_> =
+                refusal.faults.iter().map(|f| Place { pointer: &f.pointer, detail: &f.detail }).collect();
+            members.insert("errors".to_owned(), json!(places));
+        }
+    }
+    problem
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        let Self(refusal) = self;
+        if refusal.code == Code::Internal {
+            tracing::error!(problem.reason = refusal.reason, problem.detail = refusal.detail, "internal error");
+        }
+        let mut response = Response::new(Body::from(document(&refusal).to_string()));
+        *response.status_mut() = status(refusal.code);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if matches!(refusal.code, Code::Busy | Code::RecordUnavailable) {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if matches!(refusal.code, Code::CredentialMissing | Code::MandateRefused) {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"atb\""));
+        }
+        if let Some(id) = refusal.decision_id
+            && let Ok(id) = HeaderValue::from_str(&id.to_string())
+        {
+            headers.insert("x-atb-decision-id", id);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_becomes_a_problem_document_and_nothing_more() {
+        let refusal = Refusal::because(Code::Denied, "unknown_act", "no such act").at("/poa/act", "unknown");
+        insta::assert_json_snapshot!(document(&refusal), @r#"
+        {
+          "type": "urn:atb:problem:denied",
+          "title": "The policy denies",
+          "status": 403,
+          "detail": "no such act",
+          "code": "denied",
+          "reason": "unknown_act",
+          "errors": [
+            {
+              "pointer": "/poa/act",
+              "detail": "unknown"
+            }
+          ]
+        }
+        "#);
+    }
+
+    #[test]
+    fn an_internal_error_tells_nothing() {
+        let refusal = Refusal::new(Code::Internal, "sqlite: /secret/path");
+        assert!(!document(&refusal).to_string().contains("secret"));
+    }
+}

@@ -1,0 +1,261 @@
+//! Metrics, in one registry. No label carries an agent, a `jti` or a path: every label's values are a closed list.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::domain::approval::{Challenge, ChallengeState};
+use crate::domain::id::{ChallengeId, Jti};
+use crate::domain::ledger::{Checkpoint, Entry, Outcome, Receipt};
+use crate::domain::time::Timestamp;
+use crate::service::ports::{AdvanceError, Burn, BurnError, Challenges, EntryFilter, Ledger, StoreError, Stored};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabels {
+    event_type: &'static str,
+    allow: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    door: &'static str,
+    route: String,
+    status: String,
+}
+
+/// The metrics of one process.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    events: Family<EventLabels, Counter>,
+    outcomes: Family<OutcomeLabels, Counter>,
+    refused_writes: Counter,
+    handshake_failures: Family<ReasonLabels, Counter>,
+    requests: Family<RequestLabels, Histogram>,
+    commit: Histogram,
+    group: Histogram,
+}
+
+impl Metrics {
+    /// A registry with every metric of ours, under the name `atb_…`.
+    pub fn new(version: &str) -> Self {
+        let mut registry = Registry::with_prefix("atb");
+        registry.register(
+            "build",
+            "The version that runs",
+            Info::new(vec![("version".to_owned(), version.to_owned())]),
+        );
+        let seconds = || Histogram::new(exponential_buckets(0.000_1, 2.0, 16));
+        let metrics = Self {
+            events: Family::default(),
+            outcomes: Family::default(),
+            refused_writes: Counter::default(),
+            handshake_failures: Family::default(),
+            requests: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_25, 2.0, 15))),
+            commit: seconds(),
+            group: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
+            registry: Arc::new(Registry::default()),
+        };
+        registry.register("events", "Ledger entries written, by kind and verdict", metrics.events.clone());
+        registry.register("connector_outcomes", "Calls to connectors, by how they ended", metrics.outcomes.clone());
+        registry.register(
+            "ledger_refused_writes",
+            "Writes that the ledger did not take (queue full or store unavailable)",
+            metrics.refused_writes.clone(),
+        );
+        registry.register(
+            "handshake_failures",
+            "Connections refused before a request, by reason",
+            metrics.handshake_failures.clone(),
+        );
+        registry.register_with_unit(
+            "http_request_duration",
+            "From the head of a request to the head of its answer",
+            Unit::Seconds,
+            metrics.requests.clone(),
+        );
+        registry.register_with_unit(
+            "ledger_commit",
+            "One durable commit of a group",
+            Unit::Seconds,
+            metrics.commit.clone(),
+        );
+        registry.register("ledger_group_size", "Requests in one commit", metrics.group.clone());
+        Self { registry: Arc::new(registry), ..metrics }
+    }
+
+    /// The OpenMetrics text.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+
+    /// One group was committed.
+    pub fn committed(&self, requests: u64, took: Duration) {
+        self.commit.observe(took.as_secs_f64());
+        #[expect(clippy::cast_precision_loss, reason = "a group has at most some hundred requests")]
+        self.group.observe(requests as f64);
+    }
+
+    /// A connection was refused before a request.
+    pub fn handshake_failed(&self, reason: &'static str) {
+        self.handshake_failures.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    fn written(&self, entry: &Written) {
+        self.events.get_or_create(&entry.labels).inc();
+        if let Some(outcome) = entry.outcome {
+            self.outcomes.get_or_create(&OutcomeLabels { outcome: outcome.as_str() }).inc();
+        }
+    }
+}
+
+/// Times requests by route template, never by path.
+pub async fn time_requests(
+    State((metrics, door)): State<(Metrics, &'static str)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let started = Instant::now();
+    let response = next.run(request).await;
+    let labels = RequestLabels { door, route, status: response.status().as_str().to_owned() };
+    metrics.requests.get_or_create(&labels).observe(started.elapsed().as_secs_f64());
+    response
+}
+
+/// What of an entry is counted, taken before the entry is handed over.
+struct Written {
+    labels: EventLabels,
+    outcome: Option<Outcome>,
+}
+
+impl Written {
+    fn of(entry: &Entry) -> Self {
+        let allow = entry.subject.allow.map_or("none", |allow| if allow { "true" } else { "false" });
+        Self { labels: EventLabels { event_type: entry.event_type.as_str(), allow }, outcome: entry.subject.outcome }
+    }
+}
+
+/// A store whose writes are counted once they are durable.
+pub struct Metered<S> {
+    inner: Arc<S>,
+    metrics: Metrics,
+}
+
+impl<S> Metered<S> {
+    /// Counts the writes of `inner`.
+    pub fn new(inner: Arc<S>, metrics: Metrics) -> Self {
+        Self { inner, metrics }
+    }
+
+    fn count<T, E>(&self, written: &Written, result: &Result<T, E>) {
+        match result {
+            Ok(_) => self.metrics.written(written),
+            Err(_) => drop(self.metrics.refused_writes.inc()),
+        }
+    }
+}
+
+#[async_trait]
+impl<S: Ledger> Ledger for Metered<S> {
+    async fn record(&self, entry: Entry) -> Result<Receipt, StoreError> {
+        let written = Written::of(&entry);
+        let result = self.inner.record(entry).await;
+        self.count(&written, &result);
+        result
+    }
+
+    async fn burn_and_record(&self, burn: Burn, spent: Entry, replayed: Entry) -> Result<Receipt, BurnError> {
+        let (if_spent, if_replayed) = (Written::of(&spent), Written::of(&replayed));
+        let result = self.inner.burn_and_record(burn, spent, replayed).await;
+        match &result {
+            Ok(_) => self.metrics.written(&if_spent),
+            Err(BurnError::Replayed(_)) => self.metrics.written(&if_replayed),
+            Err(BurnError::Store(_)) => drop(self.metrics.refused_writes.inc()),
+        }
+        result
+    }
+
+    async fn record_outcome(&self, jti: Jti, outcome: Entry) -> Result<Receipt, StoreError> {
+        let written = Written::of(&outcome);
+        let result = self.inner.record_outcome(jti, outcome).await;
+        self.count(&written, &result);
+        result
+    }
+
+    async fn calls_in_doubt(&self) -> Result<Vec<(Jti, Entry)>, StoreError> {
+        self.inner.calls_in_doubt().await
+    }
+
+    async fn prune_burned(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.inner.prune_burned(now).await
+    }
+
+    async fn checkpoint(&self) -> Result<Checkpoint, StoreError> {
+        self.inner.checkpoint().await
+    }
+
+    async fn entries(&self, from: u64, limit: u32, filter: &EntryFilter) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        self.inner.entries(from, limit, filter).await
+    }
+
+    async fn writable(&self) -> Result<(), StoreError> {
+        self.inner.writable().await
+    }
+}
+
+#[async_trait]
+impl<S: Challenges> Challenges for Metered<S> {
+    async fn open(&self, challenge: &Challenge, entry: Entry) -> Result<Receipt, AdvanceError> {
+        let written = Written::of(&entry);
+        let result = self.inner.open(challenge, entry).await;
+        if !matches!(result, Err(AdvanceError::Conflict)) {
+            self.count(&written, &result);
+        }
+        result
+    }
+
+    async fn find(&self, id: ChallengeId) -> Result<Option<Stored<Challenge>>, StoreError> {
+        self.inner.find(id).await
+    }
+
+    async fn advance(&self, version: u64, next: &Challenge, entry: Entry) -> Result<Receipt, AdvanceError> {
+        let written = Written::of(&entry);
+        let result = self.inner.advance(version, next, entry).await;
+        if !matches!(result, Err(AdvanceError::Conflict)) {
+            self.count(&written, &result);
+        }
+        result
+    }
+
+    async fn list(&self, state: Option<ChallengeState>, limit: u32) -> Result<Vec<Stored<Challenge>>, StoreError> {
+        self.inner.list(state, limit).await
+    }
+
+    async fn changed(&self, id: ChallengeId, version: u64, millis: u64) {
+        self.inner.changed(id, version, millis).await;
+    }
+}

@@ -1,0 +1,19 @@
+//! Layer 3: each module touches exactly one outside thing and implements the ports of `service`.
+
+pub mod store;
+
+pub mod bundle_dir;
+pub mod bundle_probe;
+pub mod pdp;
+
+pub mod dev_identity;
+pub mod pem;
+pub mod tls;
+
+pub mod connectors;
+
+pub mod http;
+
+pub mod clock;
+pub mod metrics;
+pub mod signer;

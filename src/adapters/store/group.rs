@@ -1,0 +1,364 @@
+//! One group of requests as one transaction.
+//!
+//! ```text
+//! BEGIN IMMEDIATE ▶ which keys are spent? ▶ challenges ▶ burned ▶ entries ▶ tiles, nodes ▶ head (signed) ▶ COMMIT
+//! ```
+//!
+//! Requests are taken in order of arrival and see the effects of those before them, so that of two burns of one key in
+//! one group the second is a replay. Nothing outside the transaction changes here; the caller replaces its state by
+//! [`Committed`] when the transaction is durable.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::pin::Pin;
+
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection as _, Row as _};
+
+use super::batch::Batch;
+use super::op::{Answer, Op, Prepared};
+use super::rows::{advance_challenge, insert_nodes, millis, number, open_challenge, prune};
+use crate::domain::id::{ChallengeId, Sha256Digest};
+use crate::domain::ledger::{Checkpoint, Entry, LogKey, Origin, Receipt, Subtree};
+use crate::domain::time::Timestamp;
+use crate::service::auditor::{BLOCK, BLOCK_LEVEL, Edge};
+use crate::service::ports::Burn;
+
+/// The shortest time between two kept checkpoints.
+const HISTORY_MILLIS: u64 = 60_000;
+
+type Key = [u8; 16];
+/// A future that can be awaited in a spawned task.
+pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The log as far as it is durable.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Log {
+    pub(super) edge: Edge,
+    /// When the last kept checkpoint was written.
+    /// Milliseconds; 0 when there is none.
+    pub(super) history_at: u64,
+}
+
+/// A group that is durable.
+pub(super) struct Committed {
+    pub(super) log: Log,
+    pub(super) checkpoint: Checkpoint,
+    pub(super) answers: Vec<Answer>,
+    pub(super) challenges: Vec<ChallengeId>,
+}
+
+/// A group that was not written.
+pub(super) enum GroupError {
+    /// The transaction was rolled back.
+    RolledBack(sqlx::Error),
+    /// It may be durable or not.
+    Unknown(sqlx::Error),
+}
+
+/// Who signs the checkpoints, and the statements.
+#[derive(Debug)]
+pub(super) struct Scribe {
+    pub(super) key: LogKey,
+    pub(super) origin: Origin,
+    entries: Batch,
+    burned: Batch,
+    spent: Batch,
+    settle: Batch,
+}
+
+impl Scribe {
+    pub(super) fn new(key: LogKey, origin: Origin) -> Self {
+        Self {
+            key,
+            origin,
+            entries: Batch::insert(
+                "INSERT INTO entry (seq, event_type, at_ms, agent, act, reason, jti, challenge_id, decision_id, \
+                 workspace, body, leaf)",
+                12,
+            ),
+            burned: Batch::insert("INSERT INTO burned (key, expires_at, decision_seq, in_doubt)", 4),
+            spent: Batch::keys("SELECT key FROM burned WHERE key"),
+            settle: Batch::keys("UPDATE burned SET in_doubt = 0 WHERE in_doubt = 1 AND key"),
+        }
+    }
+
+    /// Writes `ops` on top of `log`, and a kept checkpoint if `keep` or one is due at `now`.
+    ///
+    /// Boxed, because the compiler cannot show a future over sqlx's executor traits to be `Send` through a spawn.
+    pub(super) fn write<'a>(
+        &'a self,
+        conn: &'a mut SqliteConnection,
+        log: &'a Log,
+        ops: Vec<Op>,
+        now: Timestamp,
+        keep: bool,
+    ) -> BoxFuture<'a, Result<Committed, GroupError>> {
+        Box::pin(async move {
+            let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.map_err(GroupError::Unknown)?;
+            match self.write_in(&mut tx, log, ops, now, keep).await {
+                Ok(group) => {
+                    // From here on the group may be durable although the answer says otherwise.
+                    tx.commit().await.map_err(GroupError::Unknown)?;
+                    Ok(group.committed())
+                }
+                Err(error) => match tx.rollback().await {
+                    Ok(()) => Err(GroupError::RolledBack(error)),
+                    Err(_) => Err(GroupError::Unknown(error)),
+                },
+            }
+        })
+    }
+
+    async fn write_in(
+        &self,
+        tx: &mut SqliteConnection,
+        log: &Log,
+        ops: Vec<Op>,
+        now: Timestamp,
+        keep: bool,
+    ) -> Result<Written, sqlx::Error> {
+        let mut group = Group::on(log);
+        group.spent = self.spent_keys(tx, &ops).await?;
+        for op in ops {
+            group.take(tx, op).await?;
+        }
+        self.insert_burned(tx, &group.burns).await?;
+        for statement in self.settle.over(&group.settled) {
+            statement.execute(&mut *tx).await?;
+        }
+        let entries = self.insert_entries(tx, group.rows).await?;
+        insert_nodes(tx, &group.tiles, &group.nodes).await?;
+        let mut log = group.log;
+        let checkpoint = self.sign_head(tx, &mut log, now, keep).await?;
+        Ok(Written { log, checkpoint, entries, verdicts: group.verdicts, challenges: group.challenges })
+    }
+
+    async fn spent_keys(&self, tx: &mut SqliteConnection, ops: &[Op]) -> Result<HashSet<Key>, sqlx::Error> {
+        let burns = ops.iter().filter_map(|op| if let Op::Burn { burn, .. } = op { Some(burn) } else { None });
+        let keys: Vec<Key> = burns.flat_map(keys_of).collect();
+        let mut spent = HashSet::new();
+        for statement in self.spent.over(&keys) {
+            for row in statement.fetch_all(&mut *tx).await? {
+                let key: &[u8] = row.try_get(0)?;
+                spent.extend(Key::try_from(key));
+            }
+        }
+        Ok(spent)
+    }
+
+    async fn insert_burned(&self, tx: &mut SqliteConnection, burns: &[BurnedRow]) -> Result<(), sqlx::Error> {
+        let mut rows = burns.iter();
+        for (size, statement) in self.burned.exact(burns.len()) {
+            let bound = rows.by_ref().take(size).fold(statement, |query, row| {
+                query.bind(row.key.to_vec()).bind(millis(row.expires_at)).bind(row.decision_seq).bind(row.in_doubt)
+            });
+            bound.execute(&mut *tx).await?;
+        }
+        Ok(())
+    }
+
+    async fn insert_entries(
+        &self,
+        tx: &mut SqliteConnection,
+        rows: Vec<(i64, Prepared)>,
+    ) -> Result<Vec<Entry>, sqlx::Error> {
+        let mut entries = Vec::with_capacity(rows.len());
+        let statements = self.entries.exact(rows.len());
+        let mut rows = rows.into_iter();
+        for (size, statement) in statements {
+            let bound = rows.by_ref().take(size).fold(statement, |query, (seq, row)| {
+                let columns = row.columns;
+                entries.push(row.entry);
+                query
+                    .bind(seq)
+                    .bind(columns.event_type)
+                    .bind(millis(columns.at))
+                    .bind(columns.agent)
+                    .bind(columns.act)
+                    .bind(columns.reason)
+                    .bind(columns.jti.map(|id| id.as_bytes().to_vec()))
+                    .bind(columns.challenge_id.map(|id| id.as_bytes().to_vec()))
+                    .bind(columns.decision_id.map(|id| id.as_bytes().to_vec()))
+                    .bind(String::from(columns.workspace))
+                    .bind(row.body)
+                    .bind(row.leaf.as_bytes().to_vec())
+            });
+            bound.execute(&mut *tx).await?;
+        }
+        Ok(entries)
+    }
+
+    async fn sign_head(
+        &self,
+        tx: &mut SqliteConnection,
+        log: &mut Log,
+        now: Timestamp,
+        keep: bool,
+    ) -> Result<Checkpoint, sqlx::Error> {
+        let frontier = &log.edge.frontier;
+        let checkpoint = self.key.sign(&self.origin, frontier.size(), frontier.root());
+        let due = now.as_millis().abs_diff(log.history_at) >= HISTORY_MILLIS;
+        sqlx::query("UPDATE head SET size = ?, frontier = ?, note = ? WHERE id = 1")
+            .bind(number(frontier.size()))
+            .bind(frontier.to_bytes())
+            .bind(checkpoint.note().to_owned())
+            .execute(&mut *tx)
+            .await?;
+        if keep || due {
+            sqlx::query(
+                "INSERT INTO checkpoint (size, at_ms, frontier, note) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            )
+            .bind(number(frontier.size()))
+            .bind(millis(now))
+            .bind(frontier.to_bytes())
+            .bind(checkpoint.note().to_owned())
+            .execute(&mut *tx)
+            .await?;
+            log.history_at = now.as_millis();
+        }
+        Ok(checkpoint)
+    }
+}
+
+struct BurnedRow {
+    key: Key,
+    expires_at: Timestamp,
+    decision_seq: i64,
+    in_doubt: bool,
+}
+
+/// What became of one request; those with an entry take the next one of the group.
+enum Verdict {
+    Written,
+    Replayed,
+    Conflict,
+    Pruned(u64),
+    Probed,
+}
+
+/// A group while its requests are taken in turn.
+struct Group {
+    log: Log,
+    spent: HashSet<Key>,
+    verdicts: Vec<Verdict>,
+    rows: Vec<(i64, Prepared)>,
+    burns: Vec<BurnedRow>,
+    settled: Vec<Key>,
+    challenges: Vec<ChallengeId>,
+    tiles: Vec<(u64, Vec<u8>)>,
+    nodes: Vec<(Subtree, Sha256Digest)>,
+}
+
+impl Group {
+    fn on(log: &Log) -> Self {
+        Self {
+            log: log.clone(),
+            spent: HashSet::new(),
+            verdicts: Vec::new(),
+            rows: Vec::new(),
+            burns: Vec::new(),
+            settled: Vec::new(),
+            challenges: Vec::new(),
+            tiles: Vec::new(),
+            nodes: Vec::new(),
+        }
+    }
+
+    async fn take(&mut self, tx: &mut SqliteConnection, op: Op) -> Result<(), sqlx::Error> {
+        let verdict = match op {
+            Op::Record(entry) => self.append(entry),
+            Op::Burn { burn, spent, replayed } => self.burn(&burn, spent, *replayed),
+            Op::Outcome { jti, outcome } => {
+                self.settled.push(*jti.as_bytes());
+                self.append(outcome)
+            }
+            Op::Open { row, entry } => {
+                let opened = open_challenge(tx, &row).await?;
+                self.challenge(opened, row.id, entry)
+            }
+            Op::Advance { version, row, entry } => {
+                let advanced = advance_challenge(tx, version, &row).await?;
+                self.challenge(advanced, row.id, entry)
+            }
+            Op::Prune { now } => Verdict::Pruned(prune(tx, now).await?),
+            Op::Probe => Verdict::Probed,
+        };
+        self.verdicts.push(verdict);
+        Ok(())
+    }
+
+    fn burn(&mut self, burn: &Burn, spent: Prepared, replayed: Prepared) -> Verdict {
+        if keys_of(burn).any(|key| self.spent.contains(&key)) {
+            self.append(replayed);
+            return Verdict::Replayed;
+        }
+        let decision_seq = number(self.log.edge.frontier.size());
+        for key in keys_of(burn) {
+            // INVARIANT: only the mandate's own key can be in doubt; outcomes name mandates.
+            let in_doubt = burn.calls && key == *burn.jti.as_bytes();
+            if self.spent.insert(key) {
+                self.burns.push(BurnedRow { key, expires_at: burn.keep_until, decision_seq, in_doubt });
+            }
+        }
+        self.append(spent)
+    }
+
+    fn challenge(&mut self, changed: bool, id: ChallengeId, entry: Prepared) -> Verdict {
+        if !changed {
+            return Verdict::Conflict;
+        }
+        self.challenges.push(id);
+        self.append(entry)
+    }
+
+    fn append(&mut self, entry: Prepared) -> Verdict {
+        let Edge { frontier, open_block } = &mut self.log.edge;
+        let seq = frontier.size();
+        open_block.push(entry.leaf);
+        frontier.append_with(entry.leaf, |subtree, root| {
+            if subtree.level.is_multiple_of(BLOCK_LEVEL) {
+                self.nodes.push((subtree, root));
+            }
+        });
+        if frontier.size().is_multiple_of(BLOCK) {
+            let leaves = open_block.drain(..).flat_map(|leaf| *leaf.as_bytes()).collect();
+            self.tiles.push((seq / BLOCK, leaves));
+        }
+        self.rows.push((number(seq), entry));
+        Verdict::Written
+    }
+}
+
+/// A group whose rows are in the transaction.
+struct Written {
+    log: Log,
+    checkpoint: Checkpoint,
+    entries: Vec<Entry>,
+    verdicts: Vec<Verdict>,
+    challenges: Vec<ChallengeId>,
+}
+
+impl Written {
+    /// To be called when the transaction is durable: this is where receipts are made.
+    fn committed(self) -> Committed {
+        let first = self.log.edge.frontier.size() - self.entries.len() as u64;
+        let mut receipts = (first..).zip(&self.entries).map(|(seq, entry)| Receipt::of_durable_entry(seq, entry));
+        let answer = |verdict| {
+            Some(match verdict {
+                Verdict::Written => Answer::Written(receipts.next()?),
+                Verdict::Replayed => Answer::Replayed(receipts.next()?),
+                Verdict::Conflict => Answer::Conflict,
+                Verdict::Pruned(rows) => Answer::Pruned(rows),
+                Verdict::Probed => Answer::Probed,
+            })
+        };
+        let answers = self.verdicts.into_iter().map_while(answer).collect();
+        Committed { log: self.log, checkpoint: self.checkpoint, answers, challenges: self.challenges }
+    }
+}
+
+/// What a burn spends: both or nothing.
+fn keys_of(burn: &Burn) -> impl Iterator<Item = Key> {
+    std::iter::once(*burn.jti.as_bytes()).chain(burn.challenge.map(|id| *id.as_bytes()))
+}

@@ -1,0 +1,25 @@
+//! The ledger and the challenges on disk. The only SQL of the program is in this folder and in `migrations/`.
+//!
+//! [`SqliteStore`] implements the ports [`Ledger`](crate::service::ports::Ledger) and
+//! [`Challenges`](crate::service::ports::Challenges). One task writes; it groups what callers ask for at the same time
+//! into one transaction, signs the checkpoint that covers it inside that transaction, and answers when it is on disk.
+//! [`SqliteReader`] reads the same file, also from another process and while the service runs.
+
+mod batch;
+mod group;
+mod lock;
+mod op;
+mod reader;
+mod rows;
+mod schema;
+mod source;
+mod sqlite;
+mod stats;
+mod vkey;
+mod writer;
+
+pub use reader::SqliteReader;
+pub use schema::OpenError;
+pub use sqlite::{OpenMode, SqliteStore};
+pub use stats::{GroupCommit, StoreStats};
+pub use vkey::{VerifierKeyError, read_verifier_key, write_verifier_key};

@@ -1,0 +1,69 @@
+//! What callers ask the writer for, prepared in the caller's task so that the one writer has the less to do.
+
+use super::rows::ChallengeRow;
+use crate::domain::id::Jti;
+use crate::domain::ledger::{Entry, LeafHash, Receipt};
+use crate::domain::time::Timestamp;
+use crate::service::auditor::Columns;
+use crate::service::ports::{Burn, StoreError};
+
+/// The largest entry that is written; a member without bound would otherwise fill the disk.
+const MAX_ENTRY_BYTES: usize = 64 * 1024;
+
+/// An entry with all that can be computed before it reaches the writer.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) entry: Entry,
+    pub(super) columns: Columns,
+    pub(super) body: Vec<u8>,
+    pub(super) leaf: LeafHash,
+}
+
+impl Prepared {
+    pub(super) fn of(entry: Entry) -> Result<Self, StoreError> {
+        let body = entry.to_bytes();
+        if body.is_empty() || body.len() > MAX_ENTRY_BYTES {
+            return Err(StoreError::Unavailable(format!("an entry of {} bytes is not written", body.len())));
+        }
+        Ok(Self { columns: Columns::of(&entry), leaf: LeafHash::of(&body), body, entry })
+    }
+}
+
+/// What a caller asks the writer for.
+#[derive(Debug)]
+pub(super) enum Op {
+    Record(Prepared),
+    Burn {
+        burn: Burn,
+        spent: Prepared,
+        replayed: Box<Prepared>,
+    },
+    Outcome {
+        jti: Jti,
+        outcome: Prepared,
+    },
+    Open {
+        row: ChallengeRow,
+        entry: Prepared,
+    },
+    Advance {
+        version: u64,
+        row: ChallengeRow,
+        entry: Prepared,
+    },
+    Prune {
+        now: Timestamp,
+    },
+    /// Writes the head again: whether a write succeeds.
+    Probe,
+}
+
+/// What the writer answers.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Written(Receipt),
+    Replayed(Receipt),
+    Conflict,
+    Pruned(u64),
+    Probed,
+}

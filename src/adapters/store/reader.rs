@@ -1,0 +1,242 @@
+//! Reading the file, beside the writer or from another process, and without writing to it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::sqlite::{Sqlite, SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteRow};
+use sqlx::{Acquire as _, QueryBuilder, Row as _};
+
+use super::rows::{millis, number};
+use super::schema::{self, OpenError};
+use crate::domain::approval::{Challenge, ChallengeState};
+use crate::domain::id::{ChallengeId, DecisionId, Jti, Sha256Digest};
+use crate::domain::ledger::{Entry, LeafHash, ProofError, Subtree, consistency_proof, inclusion_proof};
+use crate::service::auditor::BLOCK_LEVEL;
+use crate::service::ports::{EntryFilter, StoreError, Stored};
+
+/// Readers at once; more wait.
+const CONNECTIONS: u32 = 4;
+
+/// A ledger opened for reading.
+#[derive(Debug, Clone)]
+pub struct SqliteReader {
+    pub(super) pool: SqlitePool,
+}
+
+impl SqliteReader {
+    /// Opens the ledger at `path`, which a service may be writing at the same time.
+    ///
+    /// # Errors
+    /// When there is none, it is something else, or its schema is not the one that this program knows.
+    pub async fn open(path: &Path) -> Result<Self, OpenError> {
+        if !path.is_file() {
+            return Err(OpenError::Missing(path.to_owned()));
+        }
+        match Self::checked(path, false).await {
+            // A copy on read-only storage cannot have the files that WAL needs beside it; without a `-wal` of its own
+            // it is complete and nobody writes it.
+            Err(OpenError::Unusable { .. }) if !schema::beside(path, "-wal").exists() => {
+                Self::checked(path, true).await
+            }
+            other => other,
+        }
+    }
+
+    async fn checked(path: &Path, immutable: bool) -> Result<Self, OpenError> {
+        let reader = Self::lazy(path, immutable);
+        let mut conn = reader.pool.acquire().await.map_err(|error| OpenError::unusable(path, error))?;
+        let conn: &mut SqliteConnection = conn.acquire().await.map_err(|error| OpenError::unusable(path, error))?;
+        schema::check_schema(path, conn).await?;
+        Ok(reader)
+    }
+
+    /// Connections are made when they are needed.
+    pub(super) fn lazy(path: &Path, immutable: bool) -> Self {
+        let options = schema::reader_options(path).immutable(immutable);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(Duration::from_secs(5))
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+        Self { pool }
+    }
+
+    /// Waits for readers and closes the file.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// As [`Ledger::entries`](crate::service::ports::Ledger::entries).
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn entries(
+        &self,
+        from: u64,
+        limit: u32,
+        filter: &EntryFilter,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let Some(mut query) = entries_query(from, limit, filter) else { return Ok(Vec::new()) };
+        let rows = query.build().fetch_all(&self.pool).await.map_err(failed)?;
+        rows.iter().map(|row| Ok((unsigned(row, 0)?, row.try_get(1).map_err(failed)?))).collect()
+    }
+
+    pub(super) async fn calls_in_doubt(&self) -> Result<Vec<(Jti, Entry)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT entry.body FROM burned JOIN entry ON entry.seq = burned.decision_seq \
+             WHERE burned.in_doubt = 1 ORDER BY burned.decision_seq",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed)?;
+        let decision = |row: &SqliteRow| {
+            let entry: Entry = parse(row.try_get(0).map_err(failed)?)?;
+            let jti = entry.subject.jti.ok_or_else(|| failed("a decision in doubt names no mandate"))?;
+            Ok((jti, entry))
+        };
+        rows.iter().map(decision).collect()
+    }
+
+    pub(super) async fn find(&self, id: ChallengeId) -> Result<Option<Stored<Challenge>>, StoreError> {
+        let row = sqlx::query("SELECT version, body FROM challenge WHERE id = ?")
+            .bind(id.as_bytes().to_vec())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed)?;
+        row.as_ref().map(stored_challenge).transpose()
+    }
+
+    /// The version alone, for those who wait for the next one.
+    pub(super) async fn version(&self, id: ChallengeId) -> Result<Option<u64>, StoreError> {
+        let row = sqlx::query("SELECT version FROM challenge WHERE id = ?")
+            .bind(id.as_bytes().to_vec())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed)?;
+        row.as_ref().map(|row| unsigned(row, 0)).transpose()
+    }
+
+    pub(super) async fn list(
+        &self,
+        state: Option<ChallengeState>,
+        limit: u32,
+    ) -> Result<Vec<Stored<Challenge>>, StoreError> {
+        let query = match state {
+            Some(state) => {
+                sqlx::query("SELECT version, body FROM challenge WHERE state = ? ORDER BY created_at, id LIMIT ?")
+                    .bind(state.as_str())
+            }
+            None => sqlx::query("SELECT version, body FROM challenge ORDER BY created_at, id LIMIT ?"),
+        };
+        let rows = query.bind(limit).fetch_all(&self.pool).await.map_err(failed)?;
+        rows.iter().map(stored_challenge).collect()
+    }
+
+    /// The proof that the entry `seq` is in the log of `size` entries (RFC 6962 §2.1.1).
+    ///
+    /// # Errors
+    /// When there is no such proof or the file cannot be read.
+    pub async fn inclusion_proof(&self, seq: u64, size: u64) -> Result<Vec<Sha256Digest>, StoreError> {
+        self.proof(|node| inclusion_proof(seq, size, node)).await
+    }
+
+    /// The proof that the log of `old` entries is a prefix of the log of `new` entries (RFC 6962 §2.1.2).
+    ///
+    /// # Errors
+    /// When there is no such proof or the file cannot be read.
+    pub async fn consistency_proof(&self, old: u64, new: u64) -> Result<Vec<Sha256Digest>, StoreError> {
+        self.proof(|node| consistency_proof(old, new, node)).await
+    }
+
+    /// Makes a proof in two passes: the first learns which subtrees it takes.
+    async fn proof(
+        &self,
+        make: impl Fn(&mut dyn FnMut(Subtree) -> Option<Sha256Digest>) -> Result<Vec<Sha256Digest>, ProofError>,
+    ) -> Result<Vec<Sha256Digest>, StoreError> {
+        let mut wanted = Vec::new();
+        make(&mut |subtree| {
+            wanted.push(subtree);
+            Some(Sha256Digest::from_bytes([0; 32]))
+        })
+        .map_err(failed)?;
+        let mut known = std::collections::HashMap::new();
+        for subtree in wanted {
+            known.insert(subtree, self.subtree(subtree).await?);
+        }
+        make(&mut |subtree| known.get(&subtree).copied()).map_err(failed)
+    }
+
+    /// The root of a perfect subtree, from the at most 128 nodes below it that are kept.
+    async fn subtree(&self, subtree: Subtree) -> Result<Sha256Digest, StoreError> {
+        let kept = subtree.level / BLOCK_LEVEL * BLOCK_LEVEL;
+        let width = 1_u64 << (subtree.level - kept);
+        let first = subtree.index * width;
+        let query = if kept == 0 {
+            sqlx::query("SELECT leaf FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq")
+        } else {
+            sqlx::query("SELECT hash FROM node WHERE idx >= ? AND idx < ? AND level = ? ORDER BY idx")
+        };
+        let query = query.bind(number(first)).bind(number(first + width));
+        let query = if kept == 0 { query } else { query.bind(kept) };
+        let rows = query.fetch_all(&self.pool).await.map_err(failed)?;
+        let mut tree = crate::domain::ledger::Frontier::new();
+        for row in &rows {
+            let hash: [u8; 32] = row.try_get::<&[u8], _>(0).map_err(failed)?.try_into().map_err(failed)?;
+            tree.append(LeafHash::from_bytes(hash));
+        }
+        if tree.size() == width { Ok(tree.root()) } else { Err(failed(ProofError::Missing(subtree))) }
+    }
+}
+
+/// `None` when the filter names an id that is none, which no entry has.
+fn entries_query(from: u64, limit: u32, filter: &EntryFilter) -> Option<QueryBuilder<Sqlite>> {
+    let mut query = QueryBuilder::new("SELECT seq, body FROM entry WHERE seq >= ");
+    query.push_bind(number(from));
+    let event_type = filter.event_type.map(|kind| kind.as_str().to_owned());
+    let workspace = filter.workspace.as_ref().map(ToString::to_string);
+    for (condition, value) in [
+        (" AND event_type = ", event_type.as_ref()),
+        (" AND agent = ", filter.agent.as_ref()),
+        (" AND act = ", filter.act.as_ref()),
+        (" AND reason = ", filter.reason.as_ref()),
+        (" AND workspace = ", workspace.as_ref()),
+    ] {
+        if let Some(value) = value {
+            query.push(condition).push_bind(value.clone());
+        }
+    }
+    let jti = filter.jti.as_ref().map(|id| id.parse().map(|id: Jti| id.as_bytes().to_vec()));
+    let challenge = filter.challenge_id.as_ref().map(|id| id.parse().map(|id: ChallengeId| id.as_bytes().to_vec()));
+    let decision = filter.decision_id.as_ref().map(|id| id.parse().map(|id: DecisionId| id.as_bytes().to_vec()));
+    for (condition, id) in
+        [(" AND jti = ", jti), (" AND challenge_id = ", challenge), (" AND decision_id = ", decision)]
+    {
+        if let Some(id) = id {
+            query.push(condition).push_bind(id.ok()?);
+        }
+    }
+    for (condition, at) in [(" AND at_ms >= ", filter.since), (" AND at_ms < ", filter.until)] {
+        if let Some(at) = at {
+            query.push(condition).push_bind(millis(at));
+        }
+    }
+    query.push(" ORDER BY seq LIMIT ").push_bind(limit);
+    Some(query)
+}
+
+fn stored_challenge(row: &SqliteRow) -> Result<Stored<Challenge>, StoreError> {
+    let body: &str = row.try_get(1).map_err(failed)?;
+    Ok(Stored { version: unsigned(row, 0)?, value: parse(body.as_bytes())? })
+}
+
+fn parse<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(json).map_err(failed)
+}
+
+pub(super) fn unsigned(row: &SqliteRow, column: usize) -> Result<u64, StoreError> {
+    u64::try_from(row.try_get::<i64, _>(column).map_err(failed)?).map_err(failed)
+}
+
+pub(super) fn failed(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}

@@ -1,0 +1,114 @@
+//! The log as the auditor reads it.
+
+use async_trait::async_trait;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
+
+use super::reader::{SqliteReader, failed, unsigned};
+use super::rows::number;
+use crate::domain::time::Timestamp;
+use crate::service::auditor::{BLOCK_LEVEL, Columns, LogRow, LogSource, StoredBlock, StoredCheckpoint, StoredHead};
+use crate::service::ports::StoreError;
+
+#[async_trait]
+impl LogSource for SqliteReader {
+    async fn head(&self) -> Result<StoredHead, StoreError> {
+        let row = sqlx::query("SELECT note, frontier, (SELECT coalesce(max(seq) + 1, 0) FROM entry) FROM head")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(failed)?;
+        Ok(StoredHead {
+            note: row.try_get(0).map_err(failed)?,
+            frontier: row.try_get(1).map_err(failed)?,
+            rows: unsigned(&row, 2)?,
+        })
+    }
+
+    async fn rows(&self, from: u64, to: u64) -> Result<Vec<LogRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT seq, body, leaf, event_type, at_ms, agent, act, reason, jti, challenge_id, decision_id, workspace \
+             FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq",
+        )
+        .bind(number(from))
+        .bind(number(to))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed)?;
+        let log_row = |row: &SqliteRow| {
+            Ok(LogRow {
+                seq: unsigned(row, 0)?,
+                body: row.try_get(1).map_err(failed)?,
+                leaf: row.try_get(2).map_err(failed)?,
+                columns: columns(row),
+            })
+        };
+        rows.iter().map(log_row).collect()
+    }
+
+    async fn block(&self, index: u64) -> Result<StoredBlock, StoreError> {
+        let row = sqlx::query(
+            "SELECT (SELECT leaves FROM tile WHERE idx = ?1), (SELECT hash FROM node WHERE level = ?2 AND idx = ?1)",
+        )
+        .bind(number(index))
+        .bind(BLOCK_LEVEL)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed)?;
+        let part = |column| Ok(row.try_get::<Option<Vec<u8>>, _>(column).map_err(failed)?.unwrap_or_default());
+        Ok(StoredBlock { leaves: part(0)?, root: part(1)? })
+    }
+
+    async fn history(&self, from: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, StoreError> {
+        let rows =
+            sqlx::query("SELECT size, at_ms, frontier, note FROM checkpoint WHERE size >= ? ORDER BY size LIMIT ?")
+                .bind(number(from))
+                .bind(limit)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(failed)?;
+        rows.iter().map(checkpoint).collect()
+    }
+
+    async fn last_history(&self, size: u64) -> Result<Option<StoredCheckpoint>, StoreError> {
+        let row = sqlx::query(
+            "SELECT size, at_ms, frontier, note FROM checkpoint WHERE size <= ? ORDER BY size DESC LIMIT 1",
+        )
+        .bind(number(size))
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(failed)?;
+        row.as_ref().map(checkpoint).transpose()
+    }
+}
+
+fn checkpoint(row: &SqliteRow) -> Result<StoredCheckpoint, StoreError> {
+    Ok(StoredCheckpoint {
+        size: unsigned(row, 0)?,
+        at: Timestamp::from_millis(unsigned(row, 1)?),
+        frontier: row.try_get(2).map_err(failed)?,
+        note: row.try_get(3).map_err(failed)?,
+    })
+}
+
+/// `None` when a column holds what the writer never puts there.
+fn columns(row: &SqliteRow) -> Option<Columns> {
+    Some(Columns {
+        event_type: row.try_get(3).ok()?,
+        at: Timestamp::from_millis(unsigned(row, 4).ok()?),
+        agent: row.try_get(5).ok()?,
+        act: row.try_get(6).ok()?,
+        reason: row.try_get(7).ok()?,
+        jti: id(row, 8)?,
+        challenge_id: id(row, 9)?,
+        decision_id: id(row, 10)?,
+        workspace: row.try_get::<String, _>(11).ok()?.parse().ok()?,
+    })
+}
+
+/// The outer `None` is a value that is no id.
+fn id<T: std::str::FromStr>(row: &SqliteRow, column: usize) -> Option<Option<T>> {
+    let bytes: Option<&[u8]> = row.try_get(column).ok()?;
+    let Some(bytes) = bytes else { return Some(None) };
+    Uuid::from_slice(bytes).ok()?.to_string().parse().ok().map(Some)
+}

@@ -1,0 +1,225 @@
+//! The one task that writes.
+//!
+//! It takes what has arrived, at most [`MAX_GROUP`] requests, and writes it as one transaction ([`super::group`]).
+//! After a failure whose extent is not known it closes its connection and goes through the same verification as a start
+//! before it accepts anything again; until then every request is answered `Unavailable`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sqlx::Connection as _;
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::group::{BoxFuture, GroupError, Log, Scribe};
+use super::lock::ExclusiveLock;
+use super::op::{Answer, Op};
+use super::reader::SqliteReader;
+use super::schema::{self, OpenError};
+use super::stats::{GroupCommit, StoreStats};
+use crate::domain::id::ChallengeId;
+use crate::domain::ledger::{Checkpoint, LogVerifier};
+use crate::domain::time::Timestamp;
+use crate::service::auditor::{self, LogSource as _, Start};
+use crate::service::ports::{Clock, StoreError};
+
+/// Requests in one transaction.
+const MAX_GROUP: usize = 512;
+/// Between two attempts to open the file again.
+const REOPEN_MICROS: u64 = 200_000;
+
+/// What reaches the writer.
+pub(super) enum Request {
+    Do(Box<Op>, oneshot::Sender<Result<Answer, StoreError>>),
+    Close(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// What others see of the writer.
+pub(super) struct Seen {
+    pub(super) checkpoint: watch::Sender<Checkpoint>,
+    /// Why the last write failed; `None` when it succeeded.
+    pub(super) fault: watch::Sender<Option<String>>,
+    pub(super) challenges: broadcast::Sender<ChallengeId>,
+    pub(super) stats: Arc<StoreStats>,
+}
+
+pub(super) struct Writer {
+    pub(super) path: PathBuf,
+    pub(super) scribe: Scribe,
+    pub(super) verifier: LogVerifier,
+    pub(super) reader: SqliteReader,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) seen: Arc<Seen>,
+    pub(super) requests: mpsc::Receiver<Request>,
+    /// `None` after a failure of unknown extent.
+    pub(super) conn: Option<SqliteConnection>,
+    pub(super) log: Log,
+    /// When opening again was last tried.
+    pub(super) tried_at: u64,
+    pub(super) _lock: ExclusiveLock,
+}
+
+/// A log that was opened and verified, ready to be continued.
+pub(super) struct Recovered {
+    pub(super) conn: SqliteConnection,
+    pub(super) log: Log,
+    pub(super) checkpoint: Checkpoint,
+}
+
+/// Opens `path` for writing and verifies the log from its last kept checkpoint, or all of a small one.
+pub(super) fn recover<'a>(
+    path: &'a Path,
+    reader: &'a SqliteReader,
+    verifier: &'a LogVerifier,
+) -> BoxFuture<'a, Result<Recovered, OpenError>> {
+    Box::pin(async move {
+        let conn = schema::connect_writer(path).await?;
+        let verified = auditor::verify_log(reader, verifier, &[], Start::LastCheckpoint).await;
+        let report = verified.map_err(|error| OpenError::unusable(path, error))?;
+        if let Some(finding) = report.findings.into_iter().next() {
+            return Err(OpenError::Tampered { path: path.to_owned(), finding });
+        }
+        let last = reader.last_history(u64::MAX).await.map_err(|error| OpenError::unusable(path, error))?;
+        let history_at = last.map_or(0, |last| last.at.as_millis());
+        let checkpoint = report.checkpoint.ok_or_else(|| OpenError::unusable(path, "it has no checkpoint"))?;
+        Ok(Recovered { conn, log: Log { edge: report.edge, history_at }, checkpoint })
+    })
+}
+
+impl Writer {
+    pub(super) async fn run(mut self) {
+        let mut closing = Vec::new();
+        while let Some(first) = self.requests.recv().await {
+            // Callers that were answered by the last group run now and join this one: without the pause a loaded
+            // writer commits groups of two.
+            tokio::task::yield_now().await;
+            let (ops, replies) = self.drain(first, &mut closing);
+            if !ops.is_empty() {
+                self.serve(ops, replies).await;
+            }
+        }
+        let end = self.finish().await;
+        // The lock goes before the answer: who is told that the ledger is closed may open it.
+        drop(self);
+        for reply in closing {
+            let _ = reply.send(end.clone());
+        }
+    }
+
+    /// What has arrived. A `Close` shuts the door; what is already queued is still served.
+    fn drain(
+        &mut self,
+        first: Request,
+        closing: &mut Vec<oneshot::Sender<Result<(), StoreError>>>,
+    ) -> (Vec<Op>, Vec<oneshot::Sender<Result<Answer, StoreError>>>) {
+        let (mut ops, mut replies) = (Vec::new(), Vec::new());
+        let mut next = Some(first);
+        while let Some(request) = next {
+            match request {
+                Request::Do(op, reply) => {
+                    ops.push(*op);
+                    replies.push(reply);
+                }
+                Request::Close(reply) => {
+                    self.requests.close();
+                    closing.push(reply);
+                }
+            }
+            next = if ops.len() < MAX_GROUP { self.requests.try_recv().ok() } else { None };
+        }
+        (ops, replies)
+    }
+
+    async fn serve(&mut self, ops: Vec<Op>, replies: Vec<oneshot::Sender<Result<Answer, StoreError>>>) {
+        match self.write(ops, false).await {
+            Ok(answers) => {
+                for (reply, answer) in replies.into_iter().zip(answers) {
+                    // A caller that went away has its entry all the same.
+                    let _ = reply.send(Ok(answer));
+                }
+            }
+            Err(error) => {
+                for reply in replies {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// Writes one group and makes its effects visible, in that order.
+    async fn write(&mut self, ops: Vec<Op>, keep: bool) -> Result<Vec<Answer>, StoreError> {
+        if self.conn.is_none() {
+            self.reopen().await?;
+        }
+        let Some(conn) = self.conn.as_mut() else { return Err(self.unavailable("the ledger is closed".to_owned())) };
+        let requests = ops.len() as u64;
+        let started = self.clock.monotonic_micros();
+        let now: Timestamp = self.clock.now();
+        match self.scribe.write(conn, &self.log, ops, now, keep).await {
+            Ok(committed) => {
+                self.log = committed.log;
+                self.seen.checkpoint.send_replace(committed.checkpoint);
+                self.seen.fault.send_if_modified(|fault| fault.take().is_some());
+                for id in committed.challenges {
+                    let _ = self.seen.challenges.send(id);
+                }
+                let micros = self.clock.monotonic_micros().saturating_sub(started);
+                self.seen.stats.committed(GroupCommit { requests, micros });
+                Ok(committed.answers)
+            }
+            Err(GroupError::RolledBack(error)) => Err(self.unavailable(error.to_string())),
+            Err(GroupError::Unknown(error)) => {
+                if let Some(conn) = self.conn.take() {
+                    let _ = conn.close_hard().await;
+                }
+                Err(self.unavailable(error.to_string()))
+            }
+        }
+    }
+
+    fn unavailable(&self, reason: String) -> StoreError {
+        self.seen.stats.failed();
+        self.seen.fault.send_replace(Some(reason.clone()));
+        StoreError::Unavailable(reason)
+    }
+
+    /// Goes through the same verification as a start. What was acknowledged must be there.
+    async fn reopen(&mut self) -> Result<(), StoreError> {
+        let now = self.clock.monotonic_micros();
+        if now.saturating_sub(self.tried_at) < REOPEN_MICROS {
+            let fault = self.seen.fault.borrow().clone();
+            return Err(StoreError::Unavailable(fault.unwrap_or_else(|| "the ledger is being recovered".to_owned())));
+        }
+        self.tried_at = now;
+        let recovered = match recover(&self.path, &self.reader, &self.verifier).await {
+            Ok(recovered) => recovered,
+            Err(error) => return Err(self.unavailable(error.to_string())),
+        };
+        let acknowledged = self.seen.checkpoint.borrow().clone();
+        let size = recovered.checkpoint.size();
+        if size < acknowledged.size()
+            || (size == acknowledged.size() && recovered.checkpoint.root() != acknowledged.root())
+        {
+            return Err(self.unavailable(format!(
+                "the ledger on disk has {size} entries, {} were acknowledged",
+                acknowledged.size()
+            )));
+        }
+        self.conn = Some(recovered.conn);
+        self.log = recovered.log;
+        self.seen.checkpoint.send_replace(recovered.checkpoint);
+        self.seen.stats.recovered();
+        Ok(())
+    }
+
+    /// Keeps a last checkpoint and moves everything from the write-ahead log into the file.
+    async fn finish(&mut self) -> Result<(), StoreError> {
+        self.tried_at = 0;
+        self.write(vec![Op::Probe], true).await?;
+        self.reader.close().await;
+        let Some(mut conn) = self.conn.take() else { return Ok(()) };
+        let flushed = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut conn).await;
+        let closed = conn.close().await;
+        flushed.map(|_| ()).and(closed).map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+}

@@ -1,0 +1,94 @@
+//! What runs beside the doors: the clock that expires challenges, the memory of burned mandates, the count of refused
+//! connections.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Core;
+use crate::domain::ledger::{EventType, Subject};
+use crate::service::issuer::Issuer;
+use crate::service::ports::{Clock as _, Ledger as _};
+
+/// How often overdue challenges are looked for.
+const EXPIRY_EVERY: Duration = Duration::from_secs(1);
+/// How often mandates that cannot verify any more are forgotten.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// How often refused connections are written down.
+const HANDSHAKES_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) fn start(
+    core: &Arc<Core>,
+    issuer: Option<Arc<Issuer>>,
+    handshakes: &Arc<HandshakeFailures>,
+    stopping: watch::Receiver<bool>,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    if let Some(issuer) = issuer {
+        tasks.spawn(every(EXPIRY_EVERY, stopping.clone(), move || {
+            let issuer = Arc::clone(&issuer);
+            async move {
+                if let Err(refusal) = issuer.expire_overdue().await {
+                    tracing::warn!(reason = refusal.reason, "overdue challenges could not be expired; tried again");
+                }
+            }
+        }));
+    }
+    let pruned = Arc::clone(core);
+    tasks.spawn(every(PRUNE_EVERY, stopping.clone(), move || {
+        let core = Arc::clone(&pruned);
+        async move {
+            if let Err(error) = core.store.prune_burned(core.clock.now()).await {
+                tracing::warn!(error = %error, "burned mandates could not be pruned; tried again");
+            }
+        }
+    }));
+    let (core, handshakes) = (Arc::clone(core), Arc::clone(handshakes));
+    tasks.spawn(every(HANDSHAKES_EVERY, stopping, move || {
+        let (core, handshakes) = (Arc::clone(&core), Arc::clone(&handshakes));
+        async move { handshakes.flush(&core).await }
+    }));
+    tasks
+}
+
+async fn every<F: Future<Output = ()>>(period: Duration, mut stopping: watch::Receiver<bool>, job: impl Fn() -> F) {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => job().await,
+            _ = stopping.changed() => return,
+        }
+    }
+}
+
+/// Connections that were refused before a request: counted exactly, written down once a second by reason, so that a
+/// flood cannot fill the disk.
+#[derive(Debug, Default)]
+pub(super) struct HandshakeFailures(Mutex<BTreeMap<&'static str, u64>>);
+
+impl HandshakeFailures {
+    pub(super) fn count(&self, reason: &'static str) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(reason).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// Writes the counts down; what cannot be written is counted on.
+    pub(super) async fn flush(&self, core: &Core) {
+        let counts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for (reason, count) in counts {
+            let mut subject = Subject { allow: Some(false), reason: Some(reason.to_owned()), ..Subject::default() };
+            subject.detail.insert("count".to_owned(), count.to_string());
+            if core.store.record(core.entry(EventType::AuthenticationFailed, subject)).await.is_err() {
+                let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let again = counts.entry(reason).or_default();
+                *again = again.saturating_add(count);
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The listeners. All are bound before any takes a request, so that a taken port refuses the start as a whole.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::background::HandshakeFailures;
+use super::status::OpsStatus;
+use super::{Addresses, Core, Mode, parts};
+use crate::adapters::http::agentauth::{self, AgentAuth};
+use crate::adapters::http::broker::{self, BrokerDoor, InFlight};
+use crate::adapters::http::ops;
+use crate::adapters::http::server::{ConnectionLimits, Mtls, serve_mtls, serve_plain};
+use crate::adapters::metrics::time_requests;
+use crate::adapters::tls::{SvidSource, server_config};
+use crate::config::Door;
+use crate::service::issuer::Issuer;
+
+/// A door that is bound and not served yet.
+struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+    svid: Arc<SvidSource>,
+    app: Router,
+}
+
+type Opened = (JoinSet<()>, Addresses, Option<Arc<Issuer>>);
+
+pub(super) async fn open(
+    core: &Arc<Core>,
+    mode: Mode,
+    in_flight: &InFlight,
+    handshakes: &Arc<HandshakeFailures>,
+    stopping: watch::Receiver<bool>,
+) -> anyhow::Result<Opened> {
+    let mut issuer = None;
+    let mut keys = None;
+    let mut agentauth_door = None;
+    if mode.agentauth() {
+        let (made, published) = core.issuer()?;
+        let app = agentauth::router(AgentAuth { issuer: Arc::clone(&made), keys: Arc::clone(&published) });
+        let door = &core.config.agentauth.as_ref().context("the configuration has no [agentauth]")?.door;
+        agentauth_door = Some(bind(core, door, app, "agentauth").await?);
+        (issuer, keys) = (Some(made), Some(published));
+    }
+    let mut broker_door = None;
+    if mode.broker() {
+        let keys = match keys {
+            Some(keys) => keys,
+            None => parts::read_jwks(&core.config)?,
+        };
+        let made = core.broker(keys)?;
+        // The same path after a crash and after an orderly stop: what is in doubt is settled before a new call.
+        let in_doubt = made.settle_calls_in_doubt().await.map_err(|refusal| anyhow::Error::msg(refusal.detail))?;
+        if in_doubt > 0 {
+            tracing::warn!(calls = in_doubt, "calls without an outcome from before are recorded as unknown");
+        }
+        let upstreams = Arc::clone(&core.upstreams);
+        let app = broker::router(BrokerDoor { broker: made, upstreams, in_flight: in_flight.clone() });
+        let door = &core.config.broker.as_ref().context("the configuration has no [broker]")?.door;
+        broker_door = Some(bind(core, door, app, "broker").await?);
+    }
+    let ops = listen(core.config.ops).await?;
+    let addresses = Addresses {
+        agentauth: agentauth_door.as_ref().map(|door| door.address),
+        broker: broker_door.as_ref().map(|door| door.address),
+        ops: ops.local_addr()?,
+    };
+    let svids = [&agentauth_door, &broker_door].into_iter().flatten().map(|door| Arc::clone(&door.svid)).collect();
+    let status = Arc::new(OpsStatus::new(Arc::clone(core), svids));
+    let limits = ConnectionLimits {
+        connections: core.config.connections,
+        drain: core.config.drain,
+        ..ConnectionLimits::default()
+    };
+    let mut doors = JoinSet::new();
+    for door in [agentauth_door, broker_door].into_iter().flatten() {
+        let failures = Arc::clone(handshakes);
+        let metrics = core.metrics.clone();
+        let mtls = Mtls {
+            tls: server_config(door.svid, Arc::clone(&core.trust), core.clock.clone())?,
+            trust: Arc::clone(&core.trust),
+            clock: core.clock.clone(),
+            on_handshake_error: Arc::new(move |_, reason| {
+                metrics.handshake_failed(reason);
+                failures.count(reason);
+            }),
+        };
+        doors.spawn(serve_mtls(door.listener, mtls, door.app, limits, stopping.clone()));
+    }
+    doors.spawn(serve_plain(ops, ops::router(status), limits, stopping));
+    Ok((doors, addresses, issuer))
+}
+
+async fn bind(core: &Core, door: &Door, app: Router, name: &'static str) -> anyhow::Result<Bound> {
+    let svid = Arc::new(parts::svid(door, &core.trust, core.clock.as_ref())?);
+    let listener = listen(door.listen).await?;
+    let address = listener.local_addr()?;
+    let timed = axum::middleware::from_fn_with_state((core.metrics.clone(), name), time_requests);
+    let app = app.layer(timed).layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked));
+    Ok(Bound { listener, address, svid, app })
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+/// A panic in a handler is an internal error to its caller and to nobody else.
+fn panicked(_: Box<dyn std::any::Any + Send>) -> axum::response::Response {
+    use crate::adapters::http::problem::Problem;
+    use crate::service::refusal::{Code, Refusal};
+    use axum::response::IntoResponse as _;
+    Problem(Refusal::new(Code::Internal, "a handler panicked")).into_response()
+}

@@ -1,0 +1,296 @@
+//! The composition root: the only place that names a port beside its adapter.
+//!
+//! `start` opens things in the order in which they depend on each other and refuses to start without any one of them;
+//! `stop` closes them in reverse and loses nothing: doors first, then calls in flight, then the record.
+
+mod background;
+mod doors;
+mod parts;
+mod status;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::adapters::clock::{SystemClock, SystemEntropy};
+use crate::adapters::connectors::UpstreamPool;
+use crate::adapters::http::broker::{InFlight, Upstreams};
+use crate::adapters::metrics::{Metered, Metrics};
+use crate::adapters::pdp::{PdpConfig, PdpPool};
+use crate::adapters::store::SqliteStore;
+use crate::adapters::tls::SharedTrust;
+use crate::adapters::{bundle_probe, signer};
+use crate::config::Config;
+use crate::domain::id::{EventId, Sha256Digest};
+use crate::domain::jose::MandateKeys;
+use crate::domain::ledger::{Entry, EventType, LogKey, Subject};
+use crate::domain::mandate::Expected;
+use crate::domain::policy::Bundle;
+use crate::service::broker::{Broker, BrokerPorts};
+use crate::service::issuer::{Issuer, IssuerPorts, IssuerSettings};
+use crate::service::ports::{Clock, Entropy, Ledger as _};
+
+use background::HandshakeFailures;
+pub use parts::published_jwks;
+
+/// Which services this process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// AgentAuth and broker.
+    Both,
+    /// AgentAuth alone.
+    AgentAuth,
+    /// The broker alone.
+    Broker,
+}
+
+impl Mode {
+    fn agentauth(self) -> bool {
+        self != Self::Broker
+    }
+
+    fn broker(self) -> bool {
+        self != Self::AgentAuth
+    }
+}
+
+/// Where a started process listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// AgentAuth.
+    pub agentauth: Option<SocketAddr>,
+    /// The broker.
+    pub broker: Option<SocketAddr>,
+    /// Health, readiness, metrics.
+    pub ops: SocketAddr,
+}
+
+/// Everything that the doors and the background stand on.
+struct Core {
+    config: Config,
+    clock: Arc<SystemClock>,
+    entropy: Arc<SystemEntropy>,
+    trust: SharedTrust,
+    sqlite: Arc<SqliteStore>,
+    store: Arc<Metered<SqliteStore>>,
+    policy: Arc<PdpPool>,
+    upstreams: Arc<ArcSwap<Upstreams>>,
+    metrics: Metrics,
+}
+
+/// A running process.
+pub struct App {
+    core: Arc<Core>,
+    addresses: Addresses,
+    shutdown: watch::Sender<bool>,
+    doors: JoinSet<()>,
+    background: JoinSet<()>,
+    in_flight: InFlight,
+    handshakes: Arc<HandshakeFailures>,
+}
+
+impl App {
+    /// Starts the services that `mode` names. `exe` is this program, which checks bundles in a process of its own.
+    ///
+    /// # Errors
+    /// When anything that a service needs is missing, unreadable, unsafe or in use: nothing is half started.
+    pub async fn start(config: Config, mode: Mode, exe: &Path) -> anyhow::Result<Self> {
+        parts::refuse_unsafe(&config, mode)?;
+        let clock = Arc::new(SystemClock);
+        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+        let loading = tokio::task::spawn_blocking({
+            let (exe, dir) = (exe.to_owned(), config.bundle_dir.clone());
+            move || bundle_probe::load_bundle(&exe, &dir)
+        });
+        let trust = parts::trust(&config)?;
+        let upstreams = parts::upstreams(&config)?;
+        let sqlite = Arc::new(parts::open_store(&config, mode, &clock).await?);
+        let bundle = loading.await?.with_context(|| format!("the bundle `{}`", config.bundle_dir.display()))?;
+        let settings =
+            PdpConfig { threads: config.policy_threads, deadline: config.policy_deadline, ..PdpConfig::default() };
+        let core = Arc::new(Core {
+            policy: Arc::new(PdpPool::start(Arc::clone(&bundle), settings)?),
+            store: Arc::new(Metered::new(Arc::clone(&sqlite), metrics.clone())),
+            entropy: Arc::new(SystemEntropy),
+            config,
+            clock,
+            trust,
+            sqlite,
+            upstreams,
+            metrics,
+        });
+        core.observe_commits();
+        let in_flight = InFlight::default();
+        let (shutdown, stopping) = watch::channel(false);
+        let handshakes = Arc::new(HandshakeFailures::default());
+        let doors = doors::open(&core, mode, &in_flight, &handshakes, stopping.clone()).await;
+        let (doors, addresses, issuer) = match doors {
+            Ok(opened) => opened,
+            Err(error) => {
+                let _ = core.sqlite.close().await;
+                return Err(error);
+            }
+        };
+        core.record_start(&bundle, mode).await?;
+        let background = background::start(&core, issuer, &handshakes, stopping);
+        tracing::info!(
+            agentauth = addresses.agentauth.map(|a| a.to_string()),
+            broker = addresses.broker.map(|a| a.to_string()),
+            ops = %addresses.ops,
+            bundle.revision = %bundle.revision(),
+            dev = core.config.dev,
+            "started"
+        );
+        Ok(Self { core, addresses, shutdown, doors, background, in_flight, handshakes })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Stops in order: no new requests, requests in flight and their outcomes on record, a last checkpoint.
+    ///
+    /// # Errors
+    /// When the record could not be closed in order; the next start recovers.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.shutdown.send_replace(true);
+        while self.doors.join_next().await.is_some() {}
+        let drain = self.core.config.drain;
+        if tokio::time::timeout(drain, self.in_flight.settled()).await.is_err() {
+            tracing::warn!("calls are still in doubt after the drain time; the next start records them as unknown");
+        }
+        while self.background.join_next().await.is_some() {}
+        self.handshakes.flush(&self.core).await;
+        let stopped = self.core.entry(EventType::ServiceStopped, Subject::default());
+        self.core.store.record(stopped).await.context("the stop is not on record")?;
+        self.core.sqlite.close().await.context("the ledger was not closed in order")?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+impl Core {
+    fn entry(&self, event_type: EventType, subject: Subject) -> Entry {
+        let at = self.clock.now();
+        let event_id = EventId::new(at, self.entropy.bytes());
+        Entry { event_id, event_type, at, workspace: crate::domain::id::WorkspaceId::default(), subject }
+    }
+
+    fn observe_commits(&self) {
+        let metrics = self.metrics.clone();
+        self.sqlite.stats().on_commit(move |group| {
+            metrics.committed(group.requests, Duration::from_micros(group.micros));
+        });
+    }
+
+    /// What the policy is and that the process runs, before the first request is taken.
+    async fn record_start(&self, bundle: &Bundle, mode: Mode) -> anyhow::Result<()> {
+        let of_bundle = Subject {
+            bundle: Some(bundle.revision().clone()),
+            bundle_digest: Some(bundle.digest()),
+            ..Subject::default()
+        };
+        self.store.record(self.entry(EventType::PolicyActivated, of_bundle.clone())).await?;
+        let mut subject = of_bundle;
+        subject.detail.insert("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+        subject.detail.insert("services".to_owned(), format!("{mode:?}").to_lowercase());
+        let digest = Sha256Digest::of(format!("{:?}", self.config).as_bytes());
+        subject.detail.insert("configuration_digest".to_owned(), digest.to_string());
+        self.store.record(self.entry(EventType::ServiceStarted, subject)).await?;
+        Ok(())
+    }
+
+    fn trust_port(&self) -> Arc<dyn Fn() -> Arc<crate::domain::spiffe::TrustBundles> + Send + Sync> {
+        let trust = Arc::clone(&self.trust);
+        Arc::new(move || trust.load_full())
+    }
+
+    /// AgentAuth's use cases and the keys that it publishes.
+    fn issuer(&self) -> anyhow::Result<(Arc<Issuer>, Arc<MandateKeys>)> {
+        let part = self.config.agentauth.as_ref().context("the configuration has no [agentauth]")?;
+        let path = self.config.mandate_key.as_ref().context("`keys.mandate` is missing: AgentAuth cannot sign")?;
+        let (signer, public) = signer::mandate_signer(signer::read_ed25519(path)?)?;
+        let keys = Arc::new(MandateKeys::new(vec![public]));
+        parts::publish_jwks(&self.config, &keys)?;
+        let settings = IssuerSettings {
+            id: part.door.spiffe_id.clone(),
+            brokers: part.brokers.clone(),
+            default_ttl: part.default_ttl,
+            max_ttl: part.max_ttl,
+            allow_free_form_leg: part.allow_free_form_leg,
+        };
+        let ports = IssuerPorts {
+            ledger: self.store.clone(),
+            challenges: self.store.clone(),
+            policy: self.policy.clone(),
+            calls: Arc::new(parts::Routes(Arc::clone(&self.upstreams))),
+            trust: self.trust_port(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+        };
+        Ok((Arc::new(Issuer::new(settings, signer, ports)), keys))
+    }
+
+    /// The broker's use cases over `keys`.
+    fn broker(&self, keys: Arc<MandateKeys>) -> anyhow::Result<Arc<Broker>> {
+        let part = self.config.broker.as_ref().context("the configuration has no [broker]")?;
+        let expected =
+            Expected { issuer: part.agentauth.clone(), audience: part.door.spiffe_id.clone(), max_ttl: part.max_ttl };
+        let ports = BrokerPorts {
+            ledger: self.store.clone(),
+            policy: self.policy.clone(),
+            calls: Arc::new(parts::Routes(Arc::clone(&self.upstreams))),
+            keys: Arc::new(move || Arc::clone(&keys)),
+            trust: self.trust_port(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+        };
+        Ok(Arc::new(Broker::new(expected, ports)))
+    }
+}
+
+/// What a start would refuse, without starting.
+pub fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
+    let modes = match (&config.agentauth, &config.broker) {
+        (Some(_), Some(_)) => Mode::Both,
+        (Some(_), None) => Mode::AgentAuth,
+        _ => Mode::Broker,
+    };
+    let bundle = || {
+        let loaded = bundle_probe::load_bundle(exe, &config.bundle_dir);
+        loaded.map(drop).with_context(|| format!("the bundle `{}`", config.bundle_dir.display()))
+    };
+    let log_key = || signer::read_ed25519(&config.ledger_key).map(LogKey::new).map(drop).map_err(Into::into);
+    let mandate_key = || match (&config.mandate_key, modes.agentauth()) {
+        (Some(path), true) => signer::read_ed25519(path).map(drop).map_err(Into::into),
+        (None, true) => Err(anyhow::Error::msg("`keys.mandate` is missing: AgentAuth cannot sign")),
+        _ => Ok(()),
+    };
+    let results: [anyhow::Result<()>; 6] = [
+        parts::refuse_unsafe(config, modes),
+        parts::trust(config).and_then(|trust| parts::check_svids(config, &trust)),
+        parts::upstreams(config).map(drop),
+        log_key(),
+        mandate_key(),
+        bundle(),
+    ];
+    results.into_iter().filter_map(Result::err).collect()
+}
+
+/// The pool of a set of connectors; kept beside them so that both change at once.
+fn pooled(connectors: crate::adapters::connectors::Connectors) -> anyhow::Result<Upstreams> {
+    let pool = UpstreamPool::new(&connectors)?;
+    Ok(Upstreams { connectors, pool })
+}
+
+/// The verification key's file, beside the ledger's key.
+fn verifier_key_path(config: &Config) -> PathBuf {
+    config.ledger_key.with_extension("vkey")
+}

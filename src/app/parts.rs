@@ -1,0 +1,174 @@
+//! What a start reads, and what it refuses.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use arc_swap::ArcSwap;
+
+use super::{Mode, pooled, verifier_key_path};
+use crate::adapters::clock::SystemClock;
+use crate::adapters::connectors::{CallRefused, Connectors};
+use crate::adapters::http::broker::Upstreams;
+use crate::adapters::pem::{self, KeyPermissions};
+use crate::adapters::signer;
+use crate::adapters::store::{OpenMode, SqliteStore, write_verifier_key};
+use crate::adapters::tls::{SharedTrust, SvidSource};
+use crate::config::{Config, Door};
+use crate::domain::action::{CallPath, CallRequest, Method};
+use crate::domain::id::ConnectorId;
+use crate::domain::jose::MandateKeys;
+use crate::domain::json::{self, Object};
+use crate::domain::ledger::{LogKey, Origin};
+use crate::domain::spiffe::{Purpose, SpiffeId, TrustBundles};
+use crate::service::ports::{CallDirectory, Clock, NotACall};
+
+/// What no process may run with.
+pub(super) fn refuse_unsafe(config: &Config, mode: Mode) -> anyhow::Result<()> {
+    if mode.agentauth() && config.agentauth.is_none() {
+        bail!("the configuration has no [agentauth]");
+    }
+    if mode.broker() && config.broker.is_none() {
+        bail!("the configuration has no [broker]");
+    }
+    let doors = [config.agentauth.as_ref().map(|part| &part.door), config.broker.as_ref().map(|part| &part.door)];
+    for door in doors.into_iter().flatten() {
+        if door.spiffe_id.trust_domain() != config.trust_domain {
+            bail!("`{}` is not in the trust domain `{}`", door.spiffe_id, config.trust_domain);
+        }
+        if door.listen == config.ops && door.listen.port() != 0 {
+            bail!("`ops.listen` is the address of a door that asks for SVIDs: give it one of its own");
+        }
+    }
+    if !config.dev && !config.ops.ip().is_loopback() {
+        tracing::warn!(ops.listen = %config.ops, "health and metrics are served without authentication beyond this host");
+    }
+    Ok(())
+}
+
+/// The trust bundle. Development authorities are refused in production.
+pub(super) fn trust(config: &Config) -> anyhow::Result<SharedTrust> {
+    let bundle = pem::read_bundle(&config.trust_bundle, config.trust_domain.clone())?;
+    if !config.dev && bundle.is_for_development() {
+        bail!(
+            "`{}` holds an authority made by `atb init`: its key lies in a file, production refuses it",
+            config.trust_bundle.display()
+        );
+    }
+    if bundle.valid_until(SystemClock.now()).is_none() {
+        bail!("every authority in `{}` has expired", config.trust_bundle.display());
+    }
+    Ok(Arc::new(ArcSwap::from_pointee(TrustBundles::new([bundle]))))
+}
+
+/// The SVID that a door shows; it must be that door's identity.
+pub(super) fn svid(door: &Door, trust: &SharedTrust, clock: &dyn Clock) -> anyhow::Result<SvidSource> {
+    let source = SvidSource::load(
+        &door.svid,
+        &door.key,
+        KeyPermissions::OwnerOnly,
+        Purpose::Server,
+        &trust.load(),
+        clock.now(),
+    )?;
+    let found = source.current().svid().id().clone();
+    if found != door.spiffe_id {
+        bail!("`{}` is the SVID of `{found}`, the configuration says `{}`", door.svid.display(), door.spiffe_id);
+    }
+    Ok(source)
+}
+
+/// For `config check`: every SVID that the configuration names.
+pub(super) fn check_svids(config: &Config, trust: &SharedTrust) -> anyhow::Result<()> {
+    let doors = [config.agentauth.as_ref().map(|part| &part.door), config.broker.as_ref().map(|part| &part.door)];
+    doors.into_iter().flatten().try_for_each(|door| svid(door, trust, &SystemClock).map(drop))
+}
+
+/// The connectors that the configuration names; an AgentAuth alone may have none and then takes no exact calls.
+pub(super) fn upstreams(config: &Config) -> anyhow::Result<Arc<ArcSwap<Upstreams>>> {
+    let connectors = match &config.broker {
+        Some(part) => Connectors::load(&part.connectors, config.dev)?,
+        None => Connectors::default(),
+    };
+    Ok(Arc::new(ArcSwap::from_pointee(pooled(connectors)?)))
+}
+
+/// The ledger. It is made once, when its key has never signed one; a ledger that vanished is not replaced.
+pub(super) async fn open_store(config: &Config, mode: Mode, clock: &Arc<SystemClock>) -> anyhow::Result<SqliteStore> {
+    let key = LogKey::new(signer::read_ed25519(&config.ledger_key).context("the ledger's signing key")?);
+    let role = match mode {
+        Mode::Both => "atb",
+        Mode::AgentAuth => "agentauth",
+        Mode::Broker => "broker",
+    };
+    let origin: Origin = format!("{}/{role}", config.trust_domain).parse()?;
+    let vkey = verifier_key_path(config);
+    let mode = match (config.store.exists(), vkey.exists()) {
+        (false, false) => OpenMode::Create,
+        (true, _) => OpenMode::Existing,
+        (false, true) => bail!(
+            "the ledger `{}` is gone, but its key has signed one before (`{}`): restore it; a new ledger needs a new key",
+            config.store.display(),
+            vkey.display()
+        ),
+    };
+    if mode == OpenMode::Create
+        && let Some(folder) = config.store.parent()
+    {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    }
+    let store = SqliteStore::open(&config.store, mode, key, origin, clock.clone()).await?;
+    write_verifier_key(&vkey, store.verifier()).with_context(|| format!("cannot write `{}`", vkey.display()))?;
+    Ok(store)
+}
+
+/// Where AgentAuth writes its public keys for brokers that run apart and for offline verification.
+pub fn published_jwks(config: &Config) -> Option<PathBuf> {
+    config.jwks.clone().or_else(|| Some(config.mandate_key.as_ref()?.with_file_name("jwks.json")))
+}
+
+/// Writes the public keys, whole or not at all.
+pub(super) fn publish_jwks(config: &Config, keys: &MandateKeys) -> anyhow::Result<()> {
+    let Some(path) = published_jwks(config) else { return Ok(()) };
+    let failed = || format!("cannot write `{}`", path.display());
+    let draft = path.with_extension("new");
+    std::fs::write(&draft, format!("{:#}\n", keys.to_jwks())).with_context(failed)?;
+    std::fs::rename(&draft, &path).with_context(failed)
+}
+
+/// The keys for a broker that runs apart from AgentAuth.
+pub(super) fn read_jwks(config: &Config) -> anyhow::Result<Arc<MandateKeys>> {
+    let path = published_jwks(config).context("`keys.jwks` is missing: the broker cannot verify mandates")?;
+    let text = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let set: Object = json::parse_as(&text).with_context(|| path.display().to_string())?;
+    Ok(Arc::new(MandateKeys::from_jwks(&set).with_context(|| path.display().to_string())?))
+}
+
+/// The connectors' route tables as the services ask them.
+pub(super) struct Routes(pub(super) Arc<ArcSwap<Upstreams>>);
+
+impl CallDirectory for Routes {
+    fn describe(
+        &self,
+        connector: &ConnectorId,
+        method: Method,
+        path: &CallPath,
+        params: &Object,
+    ) -> Result<CallRequest, NotACall> {
+        let upstreams = self.0.load();
+        let found = upstreams.connectors.find(connector.as_str()).ok_or_else(|| NotACall {
+            code: "unknown_route",
+            pointer: "/connector".to_owned(),
+            detail: "there is no connector of this name".to_owned(),
+        })?;
+        found.describe(method, path.as_str(), params).map_err(|error: CallRefused| NotACall {
+            code: error.code(),
+            pointer: error.pointer().map_or_else(String::new, |pointer| format!("/params{pointer}")),
+            detail: error.to_string(),
+        })
+    }
+
+    fn may_ask(&self, connector: &ConnectorId, workload: &SpiffeId) -> bool {
+        self.0.load().connectors.find(connector.as_str()).is_some_and(|found| found.admits(workload))
+    }
+}

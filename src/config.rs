@@ -1,0 +1,582 @@
+//! Configuration: one TOML file, every key also as `ATB_SECTION__KEY` in the environment.
+//!
+//! Two forms. [`Raw`](crate::config::Raw) is the file as written: strict, unknown keys refused with the nearest known
+//! name. [`Config`](crate::config::Config) is what the rest of the program sees: paths resolved against the file's
+//! folder, names parsed, insecure choices refused outside development. This module is the only reader of the environment.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::domain::spiffe::{SpiffeId, TrustDomain};
+use crate::domain::time::Ttl;
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read `{}`: {source}; `atb init DIR` makes one", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown key, or a value of the wrong type.
+    #[error("{}:{place}: {detail}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// `line:column`.
+        place: String,
+        /// What and what to do.
+        detail: String,
+    },
+    /// A variable that no key has.
+    #[error("the environment sets `{name}`, and there is no such key{hint}")]
+    Variable {
+        /// The variable.
+        name: String,
+        /// The nearest known one.
+        hint: String,
+    },
+    /// A value that cannot be meant.
+    #[error("`{key}`: {detail}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What and what to do.
+        detail: String,
+    },
+}
+
+/// The file as written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Raw {
+    /// Allows what production refuses. Written by `atb init`.
+    #[serde(default)]
+    dev: bool,
+    trust: RawTrust,
+    store: RawStore,
+    keys: RawKeys,
+    bundle: RawBundle,
+    #[serde(default)]
+    agentauth: Option<RawAgentAuth>,
+    #[serde(default)]
+    broker: Option<RawBroker>,
+    #[serde(default)]
+    ops: RawOps,
+    #[serde(default)]
+    limits: RawLimits,
+    #[serde(default)]
+    log: RawLog,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTrust {
+    domain: String,
+    bundle: PathBuf,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawStore {
+    path: PathBuf,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawKeys {
+    mandate: Option<PathBuf>,
+    ledger: PathBuf,
+    jwks: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBundle {
+    dir: PathBuf,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAgentAuth {
+    listen: SocketAddr,
+    spiffe_id: String,
+    svid: PathBuf,
+    key: PathBuf,
+    #[serde(default = "default_ttl")]
+    default_ttl_seconds: u64,
+    #[serde(default = "default_ttl")]
+    max_ttl_seconds: u64,
+    #[serde(default)]
+    allow_free_form_leg: bool,
+    #[serde(default)]
+    brokers: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBroker {
+    listen: SocketAddr,
+    spiffe_id: String,
+    svid: PathBuf,
+    key: PathBuf,
+    connectors: PathBuf,
+    #[serde(default = "default_ttl")]
+    max_ttl_seconds: u64,
+    #[serde(default)]
+    agentauth: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawOps {
+    #[serde(default = "default_ops")]
+    listen: SocketAddr,
+}
+
+impl Default for RawOps {
+    fn default() -> Self {
+        Self { listen: default_ops() }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLimits {
+    #[serde(default = "default_connections")]
+    connections: usize,
+    #[serde(default = "default_drain")]
+    drain_seconds: u64,
+    #[serde(default = "default_policy_threads")]
+    policy_threads: usize,
+    #[serde(default = "default_policy_ms")]
+    policy_ms: u16,
+}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        Self {
+            connections: default_connections(),
+            drain_seconds: default_drain(),
+            policy_threads: default_policy_threads(),
+            policy_ms: default_policy_ms(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLog {
+    #[serde(default = "default_level")]
+    level: String,
+}
+
+impl Default for RawLog {
+    fn default() -> Self {
+        Self { level: default_level() }
+    }
+}
+
+fn default_ttl() -> u64 {
+    300
+}
+fn default_ops() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8440))
+}
+fn default_connections() -> usize {
+    4096
+}
+fn default_drain() -> u64 {
+    20
+}
+fn default_policy_threads() -> usize {
+    2
+}
+fn default_policy_ms() -> u16 {
+    500
+}
+fn default_level() -> String {
+    "info".to_owned()
+}
+
+/// Every key, as `section.key`. A test holds it against the structs above.
+pub const KEYS: [&str; 29] = [
+    "dev",
+    "trust.domain",
+    "trust.bundle",
+    "store.path",
+    "keys.mandate",
+    "keys.ledger",
+    "keys.jwks",
+    "bundle.dir",
+    "agentauth.listen",
+    "agentauth.spiffe_id",
+    "agentauth.svid",
+    "agentauth.key",
+    "agentauth.default_ttl_seconds",
+    "agentauth.max_ttl_seconds",
+    "agentauth.allow_free_form_leg",
+    "agentauth.brokers",
+    "broker.listen",
+    "broker.spiffe_id",
+    "broker.svid",
+    "broker.key",
+    "broker.connectors",
+    "broker.max_ttl_seconds",
+    "broker.agentauth",
+    "ops.listen",
+    "limits.connections",
+    "limits.drain_seconds",
+    "limits.policy_threads",
+    "limits.policy_ms",
+    "log.level",
+];
+
+/// The configuration in its meaningful form.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Development: allows what production refuses.
+    pub dev: bool,
+    /// The trust domain.
+    pub trust_domain: TrustDomain,
+    /// Its X.509 authorities, PEM.
+    pub trust_bundle: PathBuf,
+    /// The ledger's database.
+    pub store: PathBuf,
+    /// AgentAuth's signing key, PKCS#8 PEM.
+    pub mandate_key: Option<PathBuf>,
+    /// AgentAuth's public keys, for a broker that runs apart from it.
+    pub jwks: Option<PathBuf>,
+    /// The ledger's signing key, PKCS#8 PEM.
+    pub ledger_key: PathBuf,
+    /// The policy bundle's folder.
+    pub bundle_dir: PathBuf,
+    /// AgentAuth, where this process runs it.
+    pub agentauth: Option<AgentAuthConfig>,
+    /// The broker, where this process runs it.
+    pub broker: Option<BrokerConfig>,
+    /// The plain listener for health, readiness and metrics.
+    pub ops: SocketAddr,
+    /// Connections per mTLS listener.
+    pub connections: usize,
+    /// How long a shutdown waits for calls in flight.
+    pub drain: Duration,
+    /// Threads that evaluate policy.
+    pub policy_threads: usize,
+    /// The longest that one question to the policy may take; its evaluation alone a tenth of it.
+    pub policy_deadline: Duration,
+    /// The log filter, `tracing` syntax.
+    pub log_level: String,
+}
+
+/// One mTLS listener and the SVID that it shows.
+#[derive(Debug, Clone)]
+pub struct Door {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Who we are there.
+    pub spiffe_id: SpiffeId,
+    /// The chain, PEM.
+    pub svid: PathBuf,
+    /// Its key, PKCS#8 PEM.
+    pub key: PathBuf,
+}
+
+/// AgentAuth's part.
+#[derive(Debug, Clone)]
+pub struct AgentAuthConfig {
+    /// The listener.
+    pub door: Door,
+    /// The lifetime where none is asked for.
+    pub default_ttl: Ttl,
+    /// The longest lifetime.
+    pub max_ttl: Ttl,
+    /// Whether `leg` may be the claim itself.
+    pub allow_free_form_leg: bool,
+    /// The brokers that mandates are for.
+    pub brokers: Vec<SpiffeId>,
+}
+
+/// The broker's part.
+#[derive(Debug, Clone)]
+pub struct BrokerConfig {
+    /// The listener.
+    pub door: Door,
+    /// The folder of connector files.
+    pub connectors: PathBuf,
+    /// The longest lifetime that a mandate may have.
+    pub max_ttl: Ttl,
+    /// The AgentAuth whose mandates are taken.
+    pub agentauth: SpiffeId,
+}
+
+impl Config {
+    /// Reads a file and the process's environment.
+    ///
+    /// # Errors
+    /// As the variants of [`ConfigError`] say.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+        let environment = std::env::vars().filter(|(name, _)| name.starts_with("ATB_")).collect::<Vec<_>>();
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(path, &text, &environment)
+    }
+
+    /// Reads a text and the variables that overlay it.
+    ///
+    /// # Errors
+    /// As the variants of [`ConfigError`] say.
+    pub fn parse(path: &Path, text: &str, environment: &[(String, String)]) -> Result<Self, ConfigError> {
+        let syntax = |error: &toml::de::Error| ConfigError::Syntax {
+            path: path.to_owned(),
+            place: error.span().map_or_else(|| "1:1".to_owned(), |span| place(text, span.start)),
+            detail: with_hint(error.message()),
+        };
+        // The file alone first, so that its errors have their line. What it lacks the environment may give.
+        let written: toml::Table = text.parse().map_err(|error| syntax(&error))?;
+        let overlaid = overlay(written.clone(), environment)?;
+        if let Err(error) = toml::from_str::<Raw>(text)
+            && (overlaid == written || error.message().starts_with("unknown field"))
+        {
+            return Err(syntax(&error));
+        }
+        let raw: Raw = overlaid.try_into().map_err(|error: toml::de::Error| syntax(&error))?;
+        raw.resolve(path.parent().unwrap_or(Path::new(".")))
+    }
+}
+
+impl Raw {
+    fn resolve(self, base: &Path) -> Result<Config, ConfigError> {
+        let value = |key, detail: String| ConfigError::Value { key, detail };
+        let id = |key, text: &str| {
+            text.parse::<SpiffeId>().map_err(|error| value(key, format!("`{text}` is not a SPIFFE ID: {error}")))
+        };
+        let at = |path: PathBuf| base.join(path);
+        let agentauth_id =
+            self.agentauth.as_ref().map(|part| id("agentauth.spiffe_id", &part.spiffe_id)).transpose()?;
+        let broker_id = self.broker.as_ref().map(|part| id("broker.spiffe_id", &part.spiffe_id)).transpose()?;
+        let broker = match (self.broker, broker_id.clone()) {
+            (Some(raw), Some(spiffe_id)) => Some(BrokerConfig {
+                door: Door { listen: raw.listen, spiffe_id, svid: at(raw.svid), key: at(raw.key) },
+                connectors: at(raw.connectors),
+                max_ttl: ttl("broker.max_ttl_seconds", raw.max_ttl_seconds)?,
+                agentauth: match (&raw.agentauth, &agentauth_id) {
+                    (Some(text), _) => id("broker.agentauth", text)?,
+                    (None, Some(id)) => id.clone(),
+                    (None, None) => {
+                        return Err(value(
+                            "broker.agentauth",
+                            "name the AgentAuth whose mandates are taken".to_owned(),
+                        ));
+                    }
+                },
+            }),
+            _ => None,
+        };
+        let agentauth = match (self.agentauth, agentauth_id) {
+            (Some(raw), Some(spiffe_id)) => {
+                let mut brokers =
+                    raw.brokers.iter().map(|text| id("agentauth.brokers", text)).collect::<Result<Vec<_>, _>>()?;
+                brokers.extend(broker_id.filter(|id| !brokers.contains(id)));
+                if brokers.is_empty() || brokers.len() > 16 {
+                    return Err(value("agentauth.brokers", "name 1 to 16 brokers that mandates are for".to_owned()));
+                }
+                let max_ttl = ttl("agentauth.max_ttl_seconds", raw.max_ttl_seconds)?;
+                Some(AgentAuthConfig {
+                    door: Door { listen: raw.listen, spiffe_id, svid: at(raw.svid), key: at(raw.key) },
+                    default_ttl: ttl("agentauth.default_ttl_seconds", raw.default_ttl_seconds)?.min(max_ttl),
+                    max_ttl,
+                    allow_free_form_leg: raw.allow_free_form_leg,
+                    brokers,
+                })
+            }
+            _ => None,
+        };
+        let in_range = |key, number: usize, range: std::ops::RangeInclusive<usize>| {
+            let detail = format!("{number} is outside {} to {}", range.start(), range.end());
+            if range.contains(&number) { Ok(number) } else { Err(value(key, detail)) }
+        };
+        in_range("limits.policy_ms", usize::from(self.limits.policy_ms), 10..=10_000)?;
+        Ok(Config {
+            dev: self.dev,
+            trust_domain: self
+                .trust
+                .domain
+                .parse()
+                .map_err(|error| value("trust.domain", format!("`{}`: {error}", self.trust.domain)))?,
+            trust_bundle: at(self.trust.bundle),
+            store: at(self.store.path),
+            mandate_key: self.keys.mandate.map(at),
+            jwks: self.keys.jwks.map(at),
+            ledger_key: at(self.keys.ledger),
+            bundle_dir: at(self.bundle.dir),
+            agentauth,
+            broker,
+            ops: self.ops.listen,
+            connections: in_range("limits.connections", self.limits.connections, 1..=100_000)?,
+            drain: Duration::from_secs(self.limits.drain_seconds.min(600)),
+            policy_threads: in_range("limits.policy_threads", self.limits.policy_threads, 1..=64)?,
+            policy_deadline: Duration::from_millis(u64::from(self.limits.policy_ms)),
+            log_level: self.log.level,
+        })
+    }
+}
+
+fn ttl(key: &'static str, seconds: u64) -> Result<Ttl, ConfigError> {
+    Ttl::from_secs(seconds).map_err(|error| ConfigError::Value { key, detail: error.to_string() })
+}
+
+/// `ATB_SECTION__KEY=value` over the file. A value is TOML where it parses as such, else text.
+fn overlay(mut table: toml::Table, environment: &[(String, String)]) -> Result<toml::Table, ConfigError> {
+    for (name, text) in environment {
+        let Some(key) = name.strip_prefix("ATB_") else { continue };
+        // Other variables of ours (ATB_HOME for the clients) have no section.
+        if !key.contains("__") && key != "DEV" {
+            continue;
+        }
+        let dotted = key.to_ascii_lowercase().replacen("__", ".", 1);
+        if !KEYS.contains(&dotted.as_str()) {
+            let hint = nearest(&dotted, KEYS.iter().copied()).map_or_else(String::new, |known| {
+                format!("; did you mean `ATB_{}`?", known.replacen('.', "__", 1).to_ascii_uppercase())
+            });
+            return Err(ConfigError::Variable { name: name.clone(), hint });
+        }
+        let parsed = format!("x = {text}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("x"));
+        let value = parsed.unwrap_or_else(|| toml::Value::String(text.clone()));
+        match dotted.split_once('.') {
+            None => drop(table.insert(dotted, value)),
+            Some((section, key)) => {
+                let section = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+                if let Some(section) = section.as_table_mut() {
+                    section.insert(key.to_owned(), value);
+                }
+            }
+        }
+    }
+    Ok(table)
+}
+
+fn place(text: &str, offset: usize) -> String {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("{line}:{column}")
+}
+
+/// serde's "unknown field `x`, expected one of …" with the nearest name in front.
+fn with_hint(message: &str) -> String {
+    let Some(rest) = message.strip_prefix("unknown field `") else { return message.to_owned() };
+    let Some((unknown, known)) = rest.split_once('`') else { return message.to_owned() };
+    let known = known.split('`').skip(1).step_by(2);
+    let mut out = format!("unknown key `{unknown}`");
+    if let Some(nearest) = nearest(unknown, known) {
+        let _ = write!(out, "; did you mean `{nearest}`?");
+    }
+    out
+}
+
+fn nearest<'k>(unknown: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    known
+        .map(|name| (strsim::jaro_winkler(unknown, name), name))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = r#"
+dev = true
+[trust]
+domain = "atb.dev"
+bundle = "trust/bundle.pem"
+[store]
+path = "data/ledger.db"
+[keys]
+mandate = "keys/mandate.pem"
+ledger = "keys/ledger.pem"
+[bundle]
+dir = "opa"
+[agentauth]
+listen = "127.0.0.1:8441"
+spiffe_id = "spiffe://atb.dev/agentauth"
+svid = "svids/agentauth/svid.pem"
+key = "svids/agentauth/key.pem"
+[broker]
+listen = "127.0.0.1:8442"
+spiffe_id = "spiffe://atb.dev/broker"
+svid = "svids/broker/svid.pem"
+key = "svids/broker/key.pem"
+connectors = "connectors"
+"#;
+
+    fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let environment: Vec<_> = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Config::parse(Path::new("/etc/atb/atb.toml"), text, &environment)
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file_and_defaults_are_filled_in() {
+        let config = parse(MINIMAL, &[]).unwrap();
+        assert_eq!(config.store, Path::new("/etc/atb/data/ledger.db"));
+        assert_eq!(config.ops.to_string(), "127.0.0.1:8440");
+        let agentauth = config.agentauth.unwrap();
+        assert_eq!(agentauth.brokers, ["spiffe://atb.dev/broker".parse().unwrap()]);
+        assert_eq!(agentauth.default_ttl, Ttl::DEFAULT);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_place_and_the_nearest_name() {
+        let text = MINIMAL.replace("[bundle]\ndir", "[bundle]\ndri");
+        for environment in [&[][..], &[("ATB_OPS__LISTEN", "127.0.0.1:1")]] {
+            let error = parse(&text, environment).unwrap_err().to_string();
+            assert!(error.contains("atb.toml:12:1"), "{error}");
+            assert!(error.contains("unknown key `dri`; did you mean `dir`?"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_environment_overlays_every_key_and_refuses_others() {
+        let config = parse(MINIMAL, &[("ATB_OPS__LISTEN", "127.0.0.1:1"), ("ATB_LIMITS__CONNECTIONS", "7")]).unwrap();
+        assert_eq!((config.ops.port(), config.connections), (1, 7));
+        let error = parse(MINIMAL, &[("ATB_OPS__LISTN", "127.0.0.1:1")]).unwrap_err().to_string();
+        assert!(error.contains("did you mean `ATB_OPS__LISTEN`?"), "{error}");
+        assert!(parse(MINIMAL, &[("ATB_HOME", "x")]).is_ok());
+        let incomplete = MINIMAL.replace("[bundle]\ndir = \"opa\"", "[bundle]");
+        assert!(incomplete != MINIMAL && parse(&incomplete, &[("ATB_BUNDLE__DIR", "opa")]).is_ok());
+    }
+
+    #[test]
+    fn a_lifetime_above_fifteen_minutes_is_refused() {
+        let error = parse(MINIMAL, &[("ATB_AGENTAUTH__MAX_TTL_SECONDS", "901")]).unwrap_err().to_string();
+        assert!(error.contains("agentauth.max_ttl_seconds"), "{error}");
+    }
+
+    /// A key that is missing from `KEYS` would be refused in the environment although the file takes it.
+    #[test]
+    fn every_key_of_the_file_is_listed() {
+        for key in KEYS {
+            let (section, name) = key.split_once('.').unwrap_or(("", key));
+            let misspelt = format!("{name}_x");
+            let line = format!("{misspelt} = 1\n");
+            let text = match section {
+                "" => format!("{line}{MINIMAL}"),
+                _ if MINIMAL.contains(&format!("[{section}]")) => {
+                    MINIMAL.replace(&format!("[{section}]\n"), &format!("[{section}]\n{line}"))
+                }
+                _ => format!("{MINIMAL}[{section}]\n{line}"),
+            };
+            let error = parse(&text, &[]).unwrap_err().to_string();
+            assert!(error.contains(&format!("did you mean `{name}`?")), "{key}: {error}");
+        }
+    }
+}
