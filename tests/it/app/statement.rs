@@ -1,0 +1,47 @@
+//! Statements by an approver's own key, genuine unless a test makes them otherwise.
+
+use atb::adapters::clock::{SystemClock, SystemEntropy};
+use atb::adapters::signer;
+use atb::domain::approval::{Decision, Statement};
+use atb::domain::id::StatementId;
+use atb::service::ports::{Clock as _, Entropy as _};
+use rustls::pki_types::CertificateDer;
+use serde_json::Value;
+
+use super::Caller;
+
+impl Caller {
+    /// The statement that answers a challenge as shown (`/challenges/{id}`, or the answer of `/issue`).
+    pub fn statement(&self, shown: &Value) -> Statement {
+        let asked = &shown["statement"];
+        let text = |name: &str| asked[name].as_str().unwrap();
+        let now = SystemClock.now();
+        Statement {
+            iss: self.id(),
+            sub: text("sub").parse().unwrap(),
+            aud: text("aud").parse().unwrap(),
+            cid: text("cid").parse().unwrap(),
+            sum: text("sum").parse().unwrap(),
+            decision: Decision::Approve,
+            iat: now.as_secs(),
+            exp: asked["exp"].as_u64().unwrap(),
+            jti: StatementId::new(now, SystemEntropy.bytes()),
+        }
+    }
+
+    /// Signs with this identity's key, under its chain.
+    pub fn sign(&self, statement: &Statement) -> String {
+        self.sign_under(statement, &self.chain())
+    }
+
+    /// Signs with this identity's key, under any chain.
+    pub fn sign_under(&self, statement: &Statement, chain: &[CertificateDer<'_>]) -> String {
+        let signer = signer::svid_signer(&self.key).unwrap();
+        statement.sign(signer.as_ref(), chain).unwrap()
+    }
+
+    /// This identity's chain, leaf first.
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.identity.current().svid().chain_der().to_vec()
+    }
+}

@@ -1,0 +1,6 @@
+//! Who agrees: what counts, what does not, under any interleaving, and how a challenge ends.
+
+mod ends;
+mod parallel;
+mod people;
+mod statements;

@@ -1,0 +1,11 @@
+//! What may be called, and what reaches an upstream: hostile requests and connector files, one defect each, and calls
+//! over real sockets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "clippy's leave for tests does not reach the helpers of an integration test"
+)]
+
+mod files;
+mod requests;

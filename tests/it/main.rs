@@ -1,0 +1,32 @@
+//! The service as its users meet it: real TLS, real SQLite, real files, real processes. One binary, one module a user.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what the tests share is test code too: a test that cannot go on fails"
+)]
+
+mod app;
+mod approve;
+mod bundle_probe;
+mod cli;
+mod connectors;
+mod decide;
+mod demo;
+mod documentation;
+mod enforce;
+mod events;
+mod faults;
+mod faults_store;
+mod issue;
+mod kept_checkpoint;
+mod operator;
+mod ops;
+mod process;
+mod sample_erp;
+mod schemas;
+mod store_contract;
+mod svid;
+mod vectors;
