@@ -94,6 +94,16 @@ impl TestApp {
         Caller::new(&self.config, &self.home().path("svids").join(name), &door.spiffe_id, address.unwrap())
     }
 
+    /// A client that knocks at one door and expects the identity of another.
+    pub fn caller_expecting(&self, name: &str, at: At, expected: At) -> Caller {
+        let door = match expected {
+            At::AgentAuth => &self.config.agentauth.as_ref().unwrap().door,
+            At::Broker => &self.config.broker.as_ref().unwrap().door,
+        };
+        let address = if at == At::AgentAuth { self.addresses.agentauth } else { self.addresses.broker };
+        Caller::new(&self.config, &self.home().path("svids").join(name), &door.spiffe_id, address.unwrap())
+    }
+
     /// A client of AgentAuth.
     pub fn to_issuer(&self, name: &str) -> Caller {
         self.caller(name, At::AgentAuth)

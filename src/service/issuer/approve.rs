@@ -192,6 +192,18 @@ impl Issuer {
         stored.ok_or_else(|| Refusal::new(Code::Internal, "the challenge is gone"))
     }
 
+    /// Proves the votes of a challenge again, so that what was written into the store by another hand yields nothing.
+    pub(super) fn prove_votes(&self, challenge: &Challenge) -> Result<(), Refusal> {
+        for vote in challenge.votes() {
+            let verified = self.verify_statement(&vote.statement, challenge).map_err(|e| statement_refused(&e))?;
+            if *verified.approver() != vote.approver || verified.approved_at() != vote.approved_at {
+                let detail = "a counted approval is not the one that its statement gives";
+                return Err(Refusal::because(Code::ApprovalRefused, "approval_mislabelled", detail));
+            }
+        }
+        Ok(())
+    }
+
     fn verify_statement(&self, statement: &str, challenge: &Challenge) -> Result<VerifiedStatement, StatementError> {
         let now = self.now();
         let verified = UnverifiedStatement::parse(statement)?.verify(&(self.ports.trust)(), now)?;

@@ -139,6 +139,7 @@ impl Issuer {
             Err(closed) => return Err(Retry::Refused(self.closed(stored, closed).await)),
         };
         let subject = subject_of(&stored.value);
+        self.prove_votes(&stored.value).map_err(|refusal| Retry::Refused(refusal.decided(decision_id)))?;
         let bundle = self.still_allowed(&stored.value, now).await;
         let bundle = bundle.map_err(|refusal| Retry::Refused(refusal.decided(decision_id)))?;
         let draft = approved.as_challenge().draft().clone();

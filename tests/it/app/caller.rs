@@ -65,6 +65,12 @@ impl Caller {
         }
     }
 
+    /// The status of a request that may not get an answer at all.
+    pub async fn try_get(&self, path: &str) -> Result<u16, String> {
+        let answer = self.http.request(Method::GET, path, HeaderMap::new(), Vec::new()).await;
+        answer.map(|response| response.status.as_u16()).map_err(|error| error.to_string())
+    }
+
     /// A connection to write HTTP on by hand.
     pub async fn connect(&self) -> TlsStream<TcpStream> {
         let stream = TcpStream::connect(self.address).await.unwrap();
