@@ -39,12 +39,12 @@ world := {
 			"workspaces": ["default"],
 		},
 	},
-	"roles": {"executive": {"cfo": true, "executive": true}},
+	"roles": {"executive": {"cfo": true, "executive": true}, "finance": {"finance": true}},
 	"tiers": {
-		"low": {"approvals": 0, "executives": 0, "ticket": false, "challenge_seconds": 3600, "max_ttl_seconds": 300},
-		"medium": {"approvals": 1, "executives": 0, "ticket": false, "challenge_seconds": 3600, "max_ttl_seconds": 300},
-		"high": {"approvals": 2, "executives": 0, "ticket": false, "challenge_seconds": 3600, "max_ttl_seconds": 300},
-		"critical": {"approvals": 2, "executives": 1, "ticket": true, "challenge_seconds": 3600, "max_ttl_seconds": 300},
+		"low": {"approvals": 0, "roles": {}, "delegable": true, "ticket": false, "challenge_seconds": 3600, "max_ttl_seconds": 300},
+		"medium": {"approvals": 1, "roles": {}, "delegable": true, "ticket": false, "challenge_seconds": 3600, "max_ttl_seconds": 300},
+		"high": {"approvals": 2, "roles": {}, "delegable": true, "ticket": false, "challenge_seconds": 3600, "max_ttl_seconds": 300},
+		"critical": {"approvals": 2, "roles": {"executive": 1}, "delegable": false, "ticket": true, "challenge_seconds": 3600, "max_ttl_seconds": 300},
 	},
 	"catalogue": {
 		"crm.contact.read": {

@@ -8,9 +8,12 @@ mod decision;
 pub mod engine;
 mod input;
 pub mod profile;
+mod role;
 
 pub use bundle::Bundle;
 pub use decision::{
-    Assessment, CountedApproval, Decision, IssueDecision, PolicyFault, RefusedApproval, Requirement, Violation,
+    Assessment, CountedApproval, Decision, Excluded, IssueDecision, PolicyFault, RefusedApproval, Requirement,
+    Violation,
 };
-pub use input::{AgentFacts, ApprovalFact, Phase, PolicyFacts, PolicyInput, RequestFacts};
+pub use input::{AgentFacts, ApprovalFact, OnBehalfOf, Phase, PolicyFacts, PolicyInput, RequestFacts};
+pub use role::RoleClass;
