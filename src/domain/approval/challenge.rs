@@ -16,7 +16,8 @@ use crate::domain::id::{ChallengeId, Jti, PersonId, Revision, WorkspaceId};
 use crate::domain::jose::present;
 use crate::domain::json::Object;
 use crate::domain::leg::{ApprovalClaim, Approvals, ApproverKind, DualControlApprover};
-use crate::domain::policy::{ApprovalFact, Assessment, CountedApproval, Requirement, RoleClass};
+use crate::domain::policy::{ApprovalFact, Assessment, CountedApproval, Requirement};
+use crate::domain::role::RoleClass;
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::text::PlainText;
 use crate::domain::time::Timestamp;
@@ -304,7 +305,11 @@ impl Challenge {
     pub fn approval_facts(&self) -> Vec<ApprovalFact> {
         self.votes
             .iter()
-            .map(|vote| ApprovalFact { id: vote.approver.clone(), approved_at: vote.approved_at.as_secs(), on_behalf_of: None })
+            .map(|vote| ApprovalFact {
+                id: vote.approver.clone(),
+                approved_at: vote.approved_at.as_secs(),
+                on_behalf_of: None,
+            })
             .collect()
     }
 }
@@ -401,7 +406,11 @@ fn approvals(challenge: &Challenge) -> Approvals {
 fn dual_control_approver(vote: &Vote) -> DualControlApprover {
     DualControlApprover {
         id: vote.approver.clone(),
-        kind: if vote.roles.iter().any(RoleClass::is_executive) { ApproverKind::Executive } else { ApproverKind::Approver },
+        kind: if vote.roles.iter().any(RoleClass::is_executive) {
+            ApproverKind::Executive
+        } else {
+            ApproverKind::Approver
+        },
         approved_at: vote.approved_at,
         statement: vote.statement.clone(),
     }

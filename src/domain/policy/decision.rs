@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::domain::catalogue::Tier;
 use crate::domain::id::PersonId;
-use crate::domain::policy::RoleClass;
+use crate::domain::role::RoleClass;
 use crate::domain::spiffe::SpiffeId;
 
 /// Why there is no answer of the policy to go by; each is a denial with this reason.

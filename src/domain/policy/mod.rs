@@ -8,7 +8,6 @@ mod decision;
 pub mod engine;
 mod input;
 pub mod profile;
-mod role;
 
 pub use bundle::Bundle;
 pub use decision::{
@@ -16,4 +15,3 @@ pub use decision::{
     Violation,
 };
 pub use input::{AgentFacts, ApprovalFact, OnBehalfOf, Phase, PolicyFacts, PolicyInput, RequestFacts};
-pub use role::RoleClass;

@@ -8,9 +8,9 @@ use serde::de::DeserializeOwned;
 
 use crate::domain::catalogue::Tier;
 use crate::domain::policy::{
-    Assessment, CountedApproval, Decision, IssueDecision, PolicyFault, RefusedApproval, Requirement, RoleClass,
-    Violation,
+    Assessment, CountedApproval, Decision, IssueDecision, PolicyFault, RefusedApproval, Requirement, Violation,
 };
+use crate::domain::role::RoleClass;
 
 /// Reads `data.atb.poa.decision`.
 pub(super) fn decision(value: &Value) -> Result<Decision, PolicyFault> {
