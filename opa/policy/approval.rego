@@ -91,7 +91,7 @@ approval_ok if {
 #   In the approver's own name, or on behalf of another: then both are people of the directory and in force, what the
 #   other may approve counts, and the delegation must cover it too.
 approval_stands(one) if {
-	object.get(one, "on_behalf_of", null) == null
+	not one.on_behalf_of
 	entry := data.approvers[one.id]
 	approval_aloof(one.id, entry)
 	approval_in_force(entry, one)
@@ -201,7 +201,7 @@ approval_counted := [approval_vote(one) |
 ]
 
 approval_vote(one) := {"id": one.id, "person": data.approvers[one.id].person, "roles": approval_classes(data.approvers[one.id])} if {
-	object.get(one, "on_behalf_of", null) == null
+	not one.on_behalf_of
 }
 
 else := {
@@ -300,7 +300,7 @@ approval["assessment"] := {
 	family := concat("", [names[0], ".*"])
 	approvers := data.approvers
 	every one in given {
-		{1 | one.on_behalf_of != null} == set()
+		not one.on_behalf_of
 		who := approvers[one.id]
 		"" <= who.person
 		who.person < []

@@ -134,8 +134,8 @@ approval_objections_own := union({
 approval_scopes := {i: scope |
 	some i, one in approval_given
 	is_object(one)
-	scope := object.get(one, "on_behalf_of", null)
-	scope != null
+	scope := one.on_behalf_of
+	scope != false
 }
 
 # METADATA

@@ -549,6 +549,17 @@ else := data.atb.approval.assessment if question == "assessment"
 
 else := data.atb.approval.requirement if question == "requirement"
 
+else := [data.atb.poa.decision, data.atb.approval.assessment] if question == "call and assessment"
+
+else := [
+	data.atb.poa.decision.reason,
+	data.atb.approval_refused,
+	{i | some i, people in data.atb.approval_people; people != set()},
+	{row[1] | some row in data.atb.approval_objections},
+] if {
+	question == "call, refused, proof and objections"
+}
+
 else := data.atb.poa.allow if question == "call allowed"
 
 else := data.atb.issue.allow if question == "draft allowed"

@@ -159,7 +159,7 @@ poa["decision"] := answer if {
 					who.valid_until
 					not approval_in_force(who, one)
 				} == set()
-				{1 | one.on_behalf_of != null} == set()
+				not one.on_behalf_of
 				entry.tier in who.tiers
 				input.workspace in who.workspaces
 				{1 |
@@ -202,10 +202,11 @@ poa["decision"] := answer if {
 				asked := object.union(grade, object.get(entry, "approval", {}))
 				size >= asked.approvals
 				roles := data.roles
-				every class, least in asked.roles {
-					members := roles[class]
-					count({id | some id in ids; some role in approvers[id].roles; members[role] == true}) >= least
+				short := {class |
+					some class, least in asked.roles
+					count({id | some id in ids; true in [roles[class][role] | some role in approvers[id].roles]}) < least
 				}
+				short == set()
 			}
 			headed != set()
 		}),
