@@ -18,7 +18,7 @@ act_listed := act_entry
 
 # METADATA
 # title: Row of the act's tier
-# description: Approvals, executives, ticket and time limits that the tier asks for.
+# description: Approvals, roles, ticket and time limits that the tier asks for.
 act_grade := data.tiers[act_entry.tier]
 
 # METADATA

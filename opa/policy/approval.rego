@@ -1,17 +1,27 @@
 # Approvals (owner: agentauth)
 #
-# Who must agree, who has, and who does not count. Distinct means distinct people: the directory maps every
-# identity to a person. The requester, the operator of the requesting agent and the accountable party never count.
-# `input.approvals` holds only statements that have been verified.
+# Who must agree, and who counts. Distinct means distinct people: the directory maps every identity to a person. The
+# requester, the operator of the requesting agent and the accountable party never count, nor does anybody who acts for
+# one of them. `input.approvals` holds only statements that have been verified, in the order in which they came: first
+# come, first counted, so that one more approval never lowers the count. Why somebody does not count:
+# `approval_explain.rego`.
 
 package atb
 
 # METADATA
-# title: Number of people who must approve
-# description: The tier's number; at least two where dual control is asked for or declared.
-approval_needed := max([2, act_grade.approvals]) if approval_dual
+# title: What tier and act ask together
+# description: An act only tightens what its tier asks; the bundle's loader has proven it.
+approval_grade := grade if {
+	grade := act_grade
+	not act_entry.approval
+} else := object.union(act_grade, act_entry.approval)
 
-else := act_grade.approvals
+# METADATA
+# title: Number of people who must approve
+# description: The number of tier and act; at least two where dual control is asked for or declared.
+approval_needed := max([2, approval_grade.approvals]) if approval_dual
+
+else := approval_grade.approvals
 
 approval_dual if input.requires_dual_control == true
 
@@ -22,12 +32,14 @@ else if input.poa.leg.dual_control
 # description: Null for an unknown act.
 approval["requirement"] := {
 	"required": approval_needed,
-	"executives": act_grade.executives,
-	"ticket": act_grade.ticket,
-	"challenge_seconds": act_grade.challenge_seconds,
+	"roles": approval_grade.roles,
+	"excluded": ["accountable_party", "operator", "requester"],
+	"delegable": approval_grade.delegable,
+	"ticket": approval_grade.ticket,
+	"challenge_seconds": approval_grade.challenge_seconds,
 	"max_ttl_seconds": act_cap,
 } if {
-	act_grade
+	approval_grade
 } else := null
 
 # METADATA
@@ -44,13 +56,19 @@ approval_operator := person if {
 	person != ""
 } else := null
 
+approval_operated if approval_operator != null
+
+else if approval_needed == 0
+
 # METADATA
-# title: Approvals, executives, ticket and shape are all as the tier asks
-# description: The first body is the short way for an act that needs nobody and brings nothing.
+# title: Approvals, roles, ticket and shape are all as tier and act ask
+# description: >-
+#   The first body is the short way for an act that needs nobody and brings nothing. An approval in a mandate that does
+#   not count is a sign of tampering, however many do.
 approval_ok if {
-	grade := act_grade
+	grade := approval_grade
 	grade.approvals == 0
-	grade.executives == 0
+	grade.roles == {}
 	grade.ticket == false
 	input.approvals == []
 	input.requires_dual_control == false
@@ -61,28 +79,42 @@ approval_ok if {
 	approval_shaped
 	approval_ticketed
 	approval_operated
-	approved := {who |
-		some statement in approval_given
-		who := approval_standing(statement.id)
-	}
-	count(approved) == count(input.approvals)
-	count(approved) >= approval_needed
-	approval_headed(approved)
+	approved := count(approval_counts)
+	approved == count(input.approvals)
+	approved >= approval_needed
+	approval_roles_missing == {}
 }
 
-approval_headed(approved) if {
-	act_grade.executives == 0
-	is_set(approved)
-} else if count([who | some who in approved; approval_senior[who]]) >= act_grade.executives
-
-approval_operated if approval_operator != null
-
-else if approval_needed == 0
+# METADATA
+# title: This approval stands by itself, whoever else has approved
+# description: >-
+#   In the approver's own name, or on behalf of another: then both are people of the directory and in force, what the
+#   other may approve counts, and the delegation must cover it too.
+approval_stands(one) if {
+	not one.on_behalf_of
+	entry := data.approvers[one.id]
+	approval_aloof(one.id, entry)
+	approval_in_force(entry, one)
+	approval_entitled(entry)
+} else if {
+	scope := one.on_behalf_of
+	approval_scope_formed(scope)
+	entry := data.approvers[one.id]
+	approval_aloof(one.id, entry)
+	approval_in_force(entry, one)
+	delegator := data.approvers[scope.id]
+	approval_aloof(scope.id, delegator)
+	approval_in_force(delegator, one)
+	delegator.person != entry.person
+	act_grade.delegable == true
+	approval_entitled(delegator)
+	approval_entitled(scope)
+}
 
 # METADATA
-# title: The person behind an approver who counts, undefined for one who does not
-approval_standing(id) := entry.person if {
-	entry := data.approvers[id]
+# title: A person, and neither the requester nor its operator nor the accountable party
+approval_aloof(id, entry) if {
+	is_string(id)
 	is_string(entry.person)
 	id != input.poa.sub
 	id != input.agent.id
@@ -90,20 +122,116 @@ approval_standing(id) := entry.person if {
 	answers := input.poa.leg.accountable_party.id
 	entry.person != answers
 	id != answers
+}
+
+# METADATA
+# title: Tier, workspace and act are among those of a directory's entry, or of a delegation's scope
+approval_entitled(entry) if {
 	act_tier in entry.tiers
 	input.workspace in entry.workspaces
 	act_covers(entry.acts)
 }
 
 # METADATA
-# title: People among the approvers who hold an executive role
-approval_senior contains person if {
-	some statement in approval_given
-	entry := data.approvers[statement.id]
-	some role in entry.roles
-	data.roles.executive[role] == true
-	person := entry.person
+# title: The entry is in force, both now and when the statement was signed
+# description: From the start of its first day to the end of its last, in UTC, as for templates; "T24" sorts after every time.
+approval_in_force(entry, one) if {
+	not entry.valid_from
+	not entry.valid_until
+	is_object(one)
+} else if {
+	first := object.get(entry, "valid_from", "")
+	last := concat("", [object.get(entry, "valid_until", "9999-12-31"), "T24"])
+	every at in [input.time, one.approved_at] {
+		is_number(at)
+		at > 0
+		at < 9000000000
+		day := time.format(at * 1000000000)
+		day >= first
+		day < last
+	}
 }
+
+approval_scope_formed(scope) if {
+	is_string(scope.id)
+	is_array(scope.tiers)
+	is_array(scope.acts)
+	is_array(scope.workspaces)
+}
+
+# METADATA
+# title: The people whom each approval uses up, none for one that does not stand
+approval_people := [people |
+	some one in approval_given
+	people := approval_people_of(one)
+]
+
+approval_people_of(one) := {data.approvers[id].person | some id in [one.id, object.get(one, ["on_behalf_of", "id"], one.id)]} if {
+	approval_stands(one)
+}
+
+else := set()
+
+# METADATA
+# title: Positions of the approvals that count
+# description: >-
+#   In the order given: one counts whose people no earlier one has used. Rego does not recurse, hence a line for each of
+#   the eight that a mandate can carry; what comes after them does not count.
+default approval_counts := set()
+
+approval_counts := {i | some i, people in eight; people != set(); people & before[i] == set()} if {
+	pad := [set(), set(), set(), set(), set(), set(), set(), set()]
+	eight := array.slice(array.concat(approval_people, pad), 0, 8)
+	[a, b, c, d, e, f, g, _] := eight
+	used1 := a
+	used2 := used1 | {x | used1 & b == set(); some x in b}
+	used3 := used2 | {x | used2 & c == set(); some x in c}
+	used4 := used3 | {x | used3 & d == set(); some x in d}
+	used5 := used4 | {x | used4 & e == set(); some x in e}
+	used6 := used5 | {x | used5 & f == set(); some x in f}
+	used7 := used6 | {x | used6 & g == set(); some x in g}
+	before := [set(), used1, used2, used3, used4, used5, used6, used7]
+}
+
+# METADATA
+# title: The approvals that count, in the order given
+approval_counted := [approval_vote(one) |
+	some i, one in approval_given
+	i in approval_counts
+]
+
+approval_vote(one) := {"id": one.id, "person": data.approvers[one.id].person, "roles": approval_classes(data.approvers[one.id])} if {
+	not one.on_behalf_of
+}
+
+else := {
+	"id": one.id,
+	"person": data.approvers[one.id].person,
+	"roles": approval_classes(delegator),
+	"on_behalf_of": delegator.person,
+} if {
+	delegator := data.approvers[one.on_behalf_of.id]
+}
+
+# METADATA
+# title: The classes of `data.roles` that an entry's roles belong to
+approval_classes(entry) := sort({class |
+	some class, members in data.roles
+	some role in entry.roles
+	members[role] == true
+})
+
+# METADATA
+# title: How many people with a role of each class are still missing
+approval_roles_missing := {class: lacking |
+	some class, needed in object.get(approval_asked, "roles", {})
+	lacking := needed - count([1 | some vote in approval_counted; class in vote.roles])
+	lacking > 0
+}
+
+default approval_asked := {}
+
+approval_asked := approval_grade
 
 # METADATA
 # title: The ticket is there where the tier asks for one
@@ -117,7 +245,7 @@ else if {
 }
 
 # METADATA
-# title: The approvals that the ground declares are the proven ones, in the form that the tier asks
+# title: The approvals that the ground declares are the proven ones, in the form that tier and act ask
 approval_shaped if {
 	not input.poa.leg.dual_control
 	approval_needed == 1
@@ -143,14 +271,14 @@ approval_proven := {statement.id | some statement in approval_given}
 # METADATA
 # title: Who counts and who does not
 # description: >-
-#   One entry per approval; the first identity of a person, by order of its id, is the one that counts. The first body
-#   is the short way where every one counts, narrower than `approval_verdict`, never wider. The second is the long way.
+#   One entry per approval, in the order given. The first body is the short way where every one counts, in its own name;
+#   narrower than `approval_counts`, never wider. The second is the long way.
 approval["assessment"] := {
 	"counted": counted,
 	"refused": [],
 	"approved": approved,
 	"required": needed,
-	"executives_missing": lacking,
+	"roles_missing": lacking,
 	"met": met,
 } if {
 	given := input.approvals
@@ -163,7 +291,7 @@ approval["assessment"] := {
 	catalogue := data.catalogue
 	entry := catalogue[p.act]
 	tiers := data.tiers
-	grade := tiers[entry.tier]
+	grade := object.union(tiers[entry.tier], object.get(entry, "approval", {}))
 	agents := data.agents
 	operator := agents[p.sub].operator
 	"" < operator
@@ -172,9 +300,18 @@ approval["assessment"] := {
 	family := concat("", [names[0], ".*"])
 	approvers := data.approvers
 	every one in given {
+		not one.on_behalf_of
 		who := approvers[one.id]
 		"" <= who.person
 		who.person < []
+		{1 |
+			who.valid_from
+			not approval_in_force(who, one)
+		} == set()
+		{1 |
+			who.valid_until
+			not approval_in_force(who, one)
+		} == set()
 		entry.tier in who.tiers
 		input.workspace in who.workspaces
 		{1 |
@@ -182,238 +319,56 @@ approval["assessment"] := {
 			not family in who.acts
 		} == set()
 	}
-	ids := sort([one.id | some one in given])
+	ids := [one.id | some one in given]
 	people := {approvers[id].person | some id in ids}
 	approved := count(ids)
+	approved <= 8
 	approved == count(people)
 	not p.sub in ids
 	not caller in ids
 	not operator in people
 	not answers in ids
 	not answers in people
-	executive := data.roles.executive
-	heads := {id | some id in ids; true in [executive[role] | some role in approvers[id].roles]}
-	counted := [{"id": id, "person": approvers[id].person, "executive": senior} | some id in ids; senior := id in heads]
+	roles := data.roles
+	counted := [{"id": id, "person": approvers[id].person, "roles": held} |
+		some id in ids
+		held := sort({class |
+			some class, members in roles
+			some role in approvers[id].roles
+			members[role] == true
+		})
+	]
 	needed := max({grade.approvals} | {2 | input.requires_dual_control == true})
-	lacking := max([0, grade.executives - count(heads)])
-	met := [approved >= needed, lacking] == [true, 0]
+	lacking := {class: gap |
+		some class, least in grade.roles
+		gap := least - count([1 | some vote in counted; class in vote.roles])
+		gap > 0
+	}
+	met := [approved >= needed, lacking] == [true, {}]
 } else := {
 	"counted": approval_counted,
 	"refused": approval_refused,
 	"approved": count(approval_counted),
-	"required": object.get(approval_asked, "required", 0),
-	"executives_missing": approval_executives_missing,
+	"required": object.get(approval.requirement, "required", 0),
+	"roles_missing": approval_roles_missing,
 	"met": approval_met,
+} if {
+	approval.requirement != null
+} else := {
+	"counted": [],
+	"refused": approval_refused,
+	"approved": 0,
+	"required": 0,
+	"roles_missing": {},
+	"met": false,
 }
-
-default approval_asked := {}
-
-approval_asked := approval.requirement if is_object(approval.requirement)
 
 default approval_met := false
 
 approval_met if {
 	count(approval_counted) >= approval_needed
-	approval_executives_missing == 0
+	approval_roles_missing == {}
 	approval_operated
-}
-
-approval_offers := sort([statement.id |
-	some statement in approval_given
-	is_object(statement)
-	is_string(statement.id)
-])
-
-approval_counted := [{"id": id, "person": person, "executive": approval_executive(person)} |
-	some i, id in approval_offers
-	approval_verdict(id) == "counts"
-	person := data.approvers[id].person
-	not approval_seen_before(i, person)
-]
-
-approval_executive(person) if approval_senior[person]
-
-else := false
-
-approval_seen_before(i, person) if {
-	some j, id in approval_offers
-	j < i
-	data.approvers[id].person == person
-	approval_verdict(id) == "counts"
-}
-
-# METADATA
-# title: Approvals that do not count, each with its reason
-approval_refused := [{"id": id, "reason": reason} |
-	some i, id in approval_offers
-	reason := approval_refusal(i, id)
-]
-
-approval_refusal(i, id) := "same_person" if {
-	i > 0
-	approval_offers[i - 1] == id
-}
-
-else := approval_verdict(id) if approval_verdict(id) != "counts"
-
-else := "same_person" if {
-	person := data.approvers[id].person
-	approval_seen_before(i, person)
-}
-
-# METADATA
-# title: May this identity approve this at all
-approval_verdict(id) := "approver_is_requester" if id == input.poa.sub
-
-else := "approver_is_requester" if id == input.agent.id
-
-else := "approver_unknown" if not data.approvers[id]
-
-else := "approver_unknown" if {
-	type_name(object.get(data.approvers[id], "person", null)) != "string"
-}
-
-else := "approver_operates_requester" if data.approvers[id].person == approval_operator
-
-else := "approver_is_accountable_party" if data.approvers[id].person == approval_answerable
-
-else := "approver_is_accountable_party" if id == approval_answerable
-
-else := "approver_tier" if {
-	tiers := object.get(data.approvers[id], "tiers", [])
-	not act_tier in tiers
-}
-
-else := "approver_act" if {
-	patterns := object.get(data.approvers[id], "acts", [])
-	not act_covers(patterns)
-}
-
-else := "approver_workspace" if {
-	workspaces := object.get(data.approvers[id], "workspaces", [])
-	space := object.get(input, "workspace", null)
-	not space in workspaces
-}
-
-else := "counts"
-
-default approval_answerable := null
-
-approval_answerable := input.poa.leg.accountable_party.id
-
-approval_executives_missing := max([0, object.get(approval_asked, "executives", 0) - count([1 | some one in approval_counted; one.executive])])
-
-# METADATA
-# title: What is missing or wrong, looked at on denial only
-# description: >-
-#   Every reason against every approver. The first one of a person by position is the one that counts.
-default approval_explained := set()
-
-approval_explained := found if {
-	grade := act_grade
-	given := approval_given
-	needed := approval_needed
-	approvers := data.approvers
-	refused := approval_objections(given)
-	barred := {row[1] | some row in refused}
-	standing := {i: approvers[one.id].person | some i, one in given; not i in barred}
-	people := {person | some person in standing}
-	found := union({
-		{[row[0], concat("/", ["/approvals", format_int(row[1], 10)])] | some row in refused},
-		{["same_person", concat("/", ["/approvals", format_int(i, 10)])] |
-			count(people) < count(standing)
-			some i, person in standing
-			[1 | some j, other in standing; j < i; other == person] != []
-		},
-		{["input_malformed", "/approvals"] |
-			[1 |
-				[] <= input.approvals
-				input.approvals < {}
-			] == []
-		},
-		{["agent_operator_unknown", "/poa/sub"] | not approval_operated},
-		{["approval_missing", "/approvals"] | count(people) < needed},
-		{["executive_missing", "/approvals"] |
-			grade.executives > 0
-			executive := data.roles.executive
-			heads := {person |
-				some i, person in standing
-				true in [executive[role] | some role in approvers[given[i].id].roles]
-			}
-			count(heads) < grade.executives
-		},
-		{["leg_approval_shape", "/poa/leg"] |
-			not approval_nothing_offered
-			not approval_shaped
-		},
-	})
-}
-
-# METADATA
-# title: The ticket is looked at by itself
-approval_ticket_explained := {["ticket_missing", "/poa/leg/ticket"] |
-	act_grade
-	not approval_ticketed
-}
-
-approval_objections(given) := union({
-	{["input_malformed", i] |
-		some i, one in given
-		[1 |
-			"" <= one.id
-			one.id < []
-		] == []
-	},
-	{["approver_is_requester", i] | some i, one in given; one.id in [input.poa.sub]},
-	{["approver_is_requester", i] | some i, one in given; one.id in [input.agent.id]},
-	{["approver_unknown", i] |
-		some i, one in given
-		[1 |
-			"" <= approvers[one.id].person
-			approvers[one.id].person < []
-		] == []
-	},
-	{["approver_operates_requester", i] |
-		operator := data.agents[input.poa.sub].operator
-		some i, one in given
-		operator == approvers[one.id].person
-	},
-	{["approver_is_accountable_party", i] |
-		answers := input.poa.leg.accountable_party.id
-		some i, one in given
-		answers in [one.id, approvers[one.id].person]
-	},
-	{["approver_tier", i] |
-		tier := act_tier
-		some i, one in given
-		permitted := approvers[one.id].tiers
-		not tier in permitted
-	},
-	{["approver_act", i] |
-		some i, one in given
-		patterns := approvers[one.id].acts
-		not approval_wide(patterns)
-	},
-	{["approver_workspace", i] |
-		space := input.workspace
-		some i, one in given
-		spaces := approvers[one.id].workspaces
-		not space in spaces
-	},
-}) if {
-	approvers := data.approvers
-}
-
-approval_wide(patterns) if "*" in patterns
-
-else if act_covers(patterns)
-
-# Where nothing is offered and nothing declared, approval_missing says it all.
-approval_nothing_offered if {
-	input.approvals == []
-	approval_needed > 0
-	not input.poa.leg.dual_control
-	not input.poa.leg.approval
 }
 
 # METADATA
@@ -430,23 +385,4 @@ approval_declared contains id if {
 	is_array(input.poa.leg.dual_control.approvers)
 	some approver in input.poa.leg.dual_control.approvers
 	id := approver.id
-}
-
-approval_draft_findings := set() if approval_draft_ok
-
-else := approval_draft_explained
-
-approval_draft_explained contains ["agent_operator_unknown", "/poa/sub"] if {
-	approval.requirement != null
-	not approval_operated
-}
-
-approval_draft_explained contains ["ticket_missing", "/poa/leg/ticket"] if {
-	act_grade
-	not approval_ticketed
-}
-
-approval_draft_explained contains ["leg_approval_shape", "/poa/leg"] if {
-	some id in approval_declared
-	not id in approval_proven
 }

@@ -10,7 +10,7 @@ test_approval_high_needs_two if denied(signed(high, ["alice"]), "approval_missin
 
 test_approval_high_needs_any if denied(put(drop(high, "/poa/leg/dual_control"), "/approvals", []), "approval_missing")
 
-test_approval_critical_needs_executive if denied(signed(critical, ["alice", "bob"]), "executive_missing")
+test_approval_critical_needs_executive if denied(signed(critical, ["alice", "bob"]), "role_missing")
 
 test_approval_critical_needs_ticket if denied(drop(critical, "/poa/leg/ticket"), "ticket_missing")
 
@@ -86,10 +86,12 @@ test_approval_malformed_statements if every value in [null, 5, "x", [], {}, {"id
 	call(doc).reason == "input_malformed"
 }
 
-test_approval_requirement_by_tier if every row in [[low, 0, 0, false], [medium, 1, 0, false], [high, 2, 0, false], [critical, 2, 1, true]] {
+test_approval_requirement_by_tier if every row in [[low, 0, {}, false], [medium, 1, {}, false], [high, 2, {}, false], [critical, 2, {"executive": 1}, true]] {
 	asked := requirement(put(drop_dual(row[0]), "/requires_dual_control", false))
 	asked.required == row[1]
-	asked.executives == row[2]
+	asked.roles == row[2]
+	asked.delegable == row[3] == false
+	asked.excluded == ["accountable_party", "operator", "requester"]
 	asked.ticket == row[3]
 	asked.challenge_seconds == 3600
 }
@@ -106,24 +108,34 @@ test_approval_requirement_of_unknown_act if {
 
 test_approval_assessment_met if {
 	result := assessment(signed(critical, ["carol", "alice"]))
-	result == {"counted": [{"id": approver("alice"), "person": "alice", "executive": false}, {"id": approver("carol"), "person": "carol", "executive": true}], "refused": [], "approved": 2, "required": 2, "executives_missing": 0, "met": true}
+	result == {
+		"counted": [
+			{"id": approver("carol"), "person": "carol", "roles": ["executive"]},
+			{"id": approver("alice"), "person": "alice", "roles": ["finance"]},
+		],
+		"refused": [],
+		"approved": 2,
+		"required": 2,
+		"roles_missing": {},
+		"met": true,
+	}
 }
 
 test_approval_assessment_first_identity_counts if {
 	result := assessment(signed(critical, ["alice-mobile", "alice"]))
-	result.refused == [{"id": approver("alice-mobile"), "reason": "same_person"}]
+	result.refused == [{"id": approver("alice"), "reason": "same_person"}]
 	result.approved == 1
 	result.met == false
 }
 
 test_approval_assessment_each_once if {
 	result := assessment(signed(critical, ["alice", "alice", "mallory", "mallory"]))
-	[row.reason | some row in result.refused] == ["same_person", "approver_unknown", "same_person"]
+	[row.reason | some row in result.refused] == ["same_person", "approver_unknown", "approver_unknown"]
 }
 
-test_approval_assessment_executive_missing if {
+test_approval_assessment_role_missing if {
 	result := assessment(signed(critical, ["alice", "bob"]))
-	result.executives_missing == 1
+	result.roles_missing == {"executive": 1}
 	result.met == false
 }
 

@@ -39,12 +39,12 @@ world := {
 			"workspaces": ["default"],
 		},
 	},
-	"roles": {"executive": {"cfo": true, "executive": true}},
+	"roles": {"executive": {"cfo": true, "executive": true}, "finance": {"finance": true}},
 	"tiers": {
-		"low": {"approvals": 0, "executives": 0, "ticket": false, "challenge_seconds": 3600, "max_ttl_seconds": 300},
-		"medium": {"approvals": 1, "executives": 0, "ticket": false, "challenge_seconds": 3600, "max_ttl_seconds": 300},
-		"high": {"approvals": 2, "executives": 0, "ticket": false, "challenge_seconds": 3600, "max_ttl_seconds": 300},
-		"critical": {"approvals": 2, "executives": 1, "ticket": true, "challenge_seconds": 3600, "max_ttl_seconds": 300},
+		"low": {"approvals": 0, "roles": {}, "delegable": true, "ticket": false, "challenge_seconds": 3600, "max_ttl_seconds": 300},
+		"medium": {"approvals": 1, "roles": {}, "delegable": true, "ticket": false, "challenge_seconds": 3600, "max_ttl_seconds": 300},
+		"high": {"approvals": 2, "roles": {}, "delegable": true, "ticket": false, "challenge_seconds": 3600, "max_ttl_seconds": 300},
+		"critical": {"approvals": 2, "roles": {"executive": 1}, "delegable": false, "ticket": true, "challenge_seconds": 3600, "max_ttl_seconds": 300},
 	},
 	"catalogue": {
 		"crm.contact.read": {
@@ -548,6 +548,17 @@ else := [data.atb.issue.decision, data.atb.issue_found, data.atb.issue_permitted
 else := data.atb.approval.assessment if question == "assessment"
 
 else := data.atb.approval.requirement if question == "requirement"
+
+else := [data.atb.poa.decision, data.atb.approval.assessment] if question == "call and assessment"
+
+else := [
+	data.atb.poa.decision.reason,
+	data.atb.approval_refused,
+	{i | some i, people in data.atb.approval_people; people != set()},
+	{row[1] | some row in data.atb.approval_objections},
+] if {
+	question == "call, refused, proof and objections"
+}
 
 else := data.atb.poa.allow if question == "call allowed"
 

@@ -30,14 +30,17 @@ issue["decision"] := answer if {
 	agents := data.agents
 	agent := agents[p.sub]
 	raised := {false: 0, true: 2}
-	needed := max([grade.approvals, raised[input.requires_dual_control]])
+	asked := object.union(grade, object.get(entry, "approval", {}))
+	needed := max([asked.approvals, raised[input.requires_dual_control]])
 	cap := object.get(entry, "max_ttl_seconds", grade.max_ttl_seconds)
 	cap <= grade.max_ttl_seconds
 	requirement := {
 		"required": needed,
-		"executives": grade.executives,
+		"roles": asked.roles,
+		"excluded": ["accountable_party", "operator", "requester"],
+		"delegable": grade.delegable,
 		"ticket": grade.ticket,
-		"challenge_seconds": grade.challenge_seconds,
+		"challenge_seconds": asked.challenge_seconds,
 		"max_ttl_seconds": cap,
 	}
 	gates := [
@@ -168,7 +171,7 @@ issue_answer(gates, entry, requirement) := {
 	"allow": true,
 	"reason": "ok",
 	"tier": entry.tier,
-	"missing": [name | some name, open in {"approval": requirement.required, "executive": requirement.executives}; open > 0],
+	"missing": [name | some name, open in object.union(requirement.roles, {"approval": requirement.required}); open > 0],
 	"obligations": [{"type": "redact_response_log"} | entry.data_class in ["personal", "sensitive"]],
 	"violations": [],
 	"requirement": requirement,
@@ -180,7 +183,7 @@ issue_answer(gates, entry, requirement) := {
 else := object.union(report_permit(entry, missing), {"requirement": requirement}) if {
 	not set() in gates
 	shown := approval.assessment
-	lacking := {"approval": requirement.required - shown.approved, "executive": shown.executives_missing}
+	lacking := object.union(shown.roles_missing, {"approval": requirement.required - shown.approved})
 	missing := [name | some name, open in lacking; open > 0]
 }
 
@@ -252,7 +255,7 @@ else := {["input_malformed", "/phase"]}
 # title: What must still come before the mandate can be made
 issue_outstanding := sort([name | some name, open in issue_still; open])
 
-issue_still := {
-	"approval": approval.assessment.approved < approval_needed,
-	"executive": approval.assessment.executives_missing > 0,
-}
+issue_still := object.union(
+	{class: true | some class, _ in approval_roles_missing},
+	{"approval": count(approval_counts) < approval_needed},
+)

@@ -10,7 +10,15 @@ test_issue_critical_may_be_issued if may_issue(draft_critical)
 
 test_issue_allow_is_decision_allow if ask("draft allowed", draft_low, world) == true
 
-test_issue_requirement_in_decision if draft(draft_critical).requirement == {"required": 2, "executives": 1, "ticket": true, "challenge_seconds": 3600, "max_ttl_seconds": 120}
+test_issue_requirement_in_decision if draft(draft_critical).requirement == {
+	"required": 2,
+	"roles": {"executive": 1},
+	"excluded": ["accountable_party", "operator", "requester"],
+	"delegable": false,
+	"ticket": true,
+	"challenge_seconds": 3600,
+	"max_ttl_seconds": 120,
+}
 
 test_issue_outstanding if {
 	draft(draft_low).missing == []

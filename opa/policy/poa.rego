@@ -14,8 +14,11 @@
 #     leg           leg_incomplete, leg_template_unknown, leg_template_version, leg_template_scope,
 #                   leg_template_expired, leg_basis, leg_jurisdiction
 #     approval      agent_operator_unknown, approver_is_requester, approver_unknown, approver_operates_requester,
-#                   approver_is_accountable_party, approver_tier, approver_act, approver_workspace, same_person,
-#                   approval_missing, executive_missing, ticket_missing, leg_approval_shape
+#                   approver_is_accountable_party, approver_tier, approver_act, approver_workspace,
+#                   approver_not_in_force, delegator_is_requester, delegator_unknown, delegator_operates_requester,
+#                   delegator_is_accountable_party, delegation_to_self, delegation_not_allowed, delegation_scope,
+#                   delegator_not_entitled, delegator_not_in_force, same_person, approval_too_many, approval_missing,
+#                   role_missing, ticket_missing, leg_approval_shape
 #     report        policy_undefined (no rule could say why; never expected)
 # authors:
 #   - Broker team
@@ -129,12 +132,13 @@ poa["decision"] := answer if {
 			form.valid_from <= now
 			now < form.valid_until
 		},
-		(# Approvals: nobody is asked and nobody brought, or every one brought counts.
+		(# Approvals: nobody is asked and nobody brought, or every one brought counts, each in its own name.
 		{1 |
 			input.approvals == []
 			input.requires_dual_control == false
 			grade.approvals == 0
-			grade.executives == 0
+			grade.roles == {}
+			not entry.approval
 			not leg.approval
 			not leg.dual_control
 		} | {1 |
@@ -147,6 +151,15 @@ poa["decision"] := answer if {
 			operator < []
 			every one in given {
 				who := approvers[one.id]
+				{1 |
+					who.valid_from
+					not approval_in_force(who, one)
+				} == set()
+				{1 |
+					who.valid_until
+					not approval_in_force(who, one)
+				} == set()
+				not one.on_behalf_of
 				entry.tier in who.tiers
 				input.workspace in who.workspaces
 				{1 |
@@ -164,6 +177,7 @@ poa["decision"] := answer if {
 			not answers in people
 			size := count(people)
 			size == count(ids)
+			size <= 8
 			size >= grade.approvals
 			shaped := {1 |
 				leg.dual_control.required == true
@@ -175,15 +189,24 @@ poa["decision"] := answer if {
 				not leg.approval
 			} | {1 |
 				grade.approvals == 1
+				not entry.approval
 				input.requires_dual_control == false
 				ids == [leg.approval.approver_id]
 				not leg.dual_control
 			}
 			shaped != set()
-			headed := {1 | grade.executives == 0} | {1 |
-				grade.executives == 1
-				executive := data.roles.executive
-				true in [executive[role] | some id in ids; some role in approvers[id].roles]
+			headed := {1 |
+				grade.roles == {}
+				not entry.approval
+			} | {1 |
+				asked := object.union(grade, object.get(entry, "approval", {}))
+				size >= asked.approvals
+				roles := data.roles
+				short := {class |
+					some class, least in asked.roles
+					count({id | some id in ids; true in [roles[class][role] | some role in approvers[id].roles]}) < least
+				}
+				short == set()
 			}
 			headed != set()
 		}),

@@ -9,16 +9,21 @@ package atb
 # title: A denial
 # description: >-
 #   The first finding in the order of priority gives the reason; all of them are listed. Undefined where there is none.
+#   `missing` names what would have to come: what the reasons say, and the classes of roles that nobody holds yet.
 report_denial(entry, found) := {
 	"allow": false,
 	"reason": first[1],
 	"tier": object.get(entry, "tier", null),
-	"missing": sort({reasons[row[1]].missing | some row in rows}),
+	"missing": sort({reasons[row[1]].missing | some row in rows} | {class |
+		"role_missing" in codes
+		some class, _ in approval_roles_missing
+	}),
 	"obligations": [],
 	"violations": [{"rule": row[1], "pointer": row[2], "detail": reasons[row[1]].detail} | some row in rows],
 } if {
 	reasons := data.reasons
 	rows := sort([[reasons[one[0]].rank, one[0], one[1]] | some one in found])
+	codes := {row[1] | some row in rows}
 	first := rows[0]
 }
 

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::action::ActionName;
 use super::json::Object;
+use super::role::RoleClass;
 use super::time::Ttl;
 
 /// The longest sentence about one parameter.
@@ -105,12 +106,31 @@ pub struct CatalogueEntry {
     /// The longest lifetime of a mandate for it, where that is shorter than the tier's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_ttl_seconds: Option<u64>,
+    /// What it asks beyond its tier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ActApproval>,
     /// The JSON Schema of its parameters; an object that names every member.
     pub parameters: Value,
     /// Bounds that no constraint can widen.
     pub limits: Object,
     #[serde(skip)]
     schema: OnceLock<Result<Box<Validator>, String>>,
+}
+
+/// What an act asks of its approvers beyond what its tier asks. It can only tighten: a bundle in which it loosens is
+/// not loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActApproval {
+    /// Distinct people, more than the tier's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<u32>,
+    /// How many of them must have a role of each class, beside the tier's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub roles: BTreeMap<RoleClass, u32>,
+    /// How long a challenge waits, in seconds, less than the tier's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge_seconds: Option<u64>,
 }
 
 /// One parameter that does not fit.

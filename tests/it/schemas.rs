@@ -147,6 +147,8 @@ fn the_shipped_policy_data_fits() {
             ("/erp.vendor.read/parameters/additionalProperties", json!(true)),
             ("/erp.vendor.read/max_ttl_seconds", json!(901)),
             ("/sap.vendor.change/bind_request", json!(false)),
+            ("/sap.payment.execute/approval/roles", json!({"finance": 0})),
+            ("/sap.payment.execute/approval/ticket", json!(false)),
         ],
     );
     let alice = "/spiffe:~1~1atb.dev~1approver~1alice";
@@ -155,12 +157,23 @@ fn the_shipped_policy_data_fits() {
     let mut wrong = approvers.clone();
     wrong.pointer_mut(alice).unwrap()["executive"] = json!(true);
     assert!(!validator("approvers").is_valid(&wrong));
+    let mut dated = approvers.clone();
+    dated.pointer_mut(alice).unwrap()["valid_until"] = json!("2026-12-31");
+    fits("approvers", &dated);
+    dated.pointer_mut(alice).unwrap()["valid_until"] = json!("2026-12-31T00:00:00Z");
+    assert!(!validator("approvers").is_valid(&dated));
     fits("agents", &data("agents"));
     assert!(!validator("agents").is_valid(&json!({"spiffe://atb.dev/agent/a": {"workspace": "default"}})));
     refuses(
         "tiers",
         &data("tiers"),
-        vec![("/severe", json!({})), ("/low/approvals", json!(-1)), ("/high/ticket", json!("no"))],
+        vec![
+            ("/severe", json!({})),
+            ("/low/approvals", json!(-1)),
+            ("/high/ticket", json!("no")),
+            ("/high/executives", json!(1)),
+            ("/high/roles", json!({"ticket": 1})),
+        ],
     );
 }
 

@@ -107,8 +107,8 @@ fn challenge() -> Challenge {
             }
         },
         "workspace": "default", "tier": "high", "aud": ["spiffe://example.org/broker"],
-        "requirement": {"required": 2, "executives": 0, "ticket": false, "challenge_seconds": 900,
-            "max_ttl_seconds": 300},
+        "requirement": {"required": 2, "roles": {}, "excluded": ["requester"], "delegable": true, "ticket": false,
+            "challenge_seconds": 900, "max_ttl_seconds": 300},
         "requires_dual_control": false, "asked": [], "pol": "r1"
     }))
     .unwrap();

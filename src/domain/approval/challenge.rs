@@ -16,7 +16,8 @@ use crate::domain::id::{ChallengeId, Jti, PersonId, Revision, WorkspaceId};
 use crate::domain::jose::present;
 use crate::domain::json::Object;
 use crate::domain::leg::{ApprovalClaim, Approvals, ApproverKind, DualControlApprover};
-use crate::domain::policy::{ApprovalFact, Assessment, Requirement};
+use crate::domain::policy::{ApprovalFact, Assessment, CountedApproval, Requirement};
+use crate::domain::role::RoleClass;
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::text::PlainText;
 use crate::domain::time::Timestamp;
@@ -77,12 +78,23 @@ pub struct Vote {
     pub approver: SpiffeId,
     /// The person behind it when it was counted.
     pub person: PersonId,
-    /// Whether that person counted as an executive.
-    pub executive: bool,
+    /// The classes of roles that it brought when it was counted.
+    pub roles: Vec<RoleClass>,
+    /// The person whom it was given on behalf of; used up by it as well.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<PersonId>,
     /// The statement's `iat`.
     pub approved_at: Timestamp,
     /// The statement.
     pub statement: String,
+}
+
+impl Vote {
+    /// Whether it has used up one of the people whom `counted` would.
+    fn uses_any_of(&self, counted: &CountedApproval) -> bool {
+        let used = |person: &PersonId| self.person == *person || self.on_behalf_of.as_ref() == Some(person);
+        used(&counted.person) || counted.on_behalf_of.as_ref().is_some_and(used)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -293,7 +305,11 @@ impl Challenge {
     pub fn approval_facts(&self) -> Vec<ApprovalFact> {
         self.votes
             .iter()
-            .map(|vote| ApprovalFact { id: vote.approver.clone(), approved_at: vote.approved_at.as_secs() })
+            .map(|vote| ApprovalFact {
+                id: vote.approver.clone(),
+                approved_at: vote.approved_at.as_secs(),
+                on_behalf_of: None,
+            })
             .collect()
     }
 }
@@ -332,14 +348,15 @@ impl PendingChallenge {
             .iter()
             .find(|counted| counted.id == *approver)
             .ok_or_else(|| VoteRefused::NotCounted(assessment.refusal_of(approver).unwrap_or_default()))?;
-        // The policy keeps one identity per person, the first in its own order; the first that came stays here.
-        if challenge.votes.iter().any(|vote| vote.person == counted.person) {
+        // The policy says so already; nobody's directory may make one person two by changing between two votes.
+        if challenge.votes.iter().any(|vote| vote.uses_any_of(counted)) {
             return Err(VoteRefused::NotCounted("same_person".to_owned()));
         }
         challenge.votes.push(Vote {
             approver: approver.clone(),
             person: counted.person.clone(),
-            executive: counted.executive,
+            roles: counted.roles.clone(),
+            on_behalf_of: counted.on_behalf_of.clone(),
             approved_at: statement.approved_at(),
             statement: statement.as_jws().to_owned(),
         });
@@ -389,7 +406,11 @@ fn approvals(challenge: &Challenge) -> Approvals {
 fn dual_control_approver(vote: &Vote) -> DualControlApprover {
     DualControlApprover {
         id: vote.approver.clone(),
-        kind: if vote.executive { ApproverKind::Executive } else { ApproverKind::Approver },
+        kind: if vote.roles.iter().any(RoleClass::is_executive) {
+            ApproverKind::Executive
+        } else {
+            ApproverKind::Approver
+        },
         approved_at: vote.approved_at,
         statement: vote.statement.clone(),
     }

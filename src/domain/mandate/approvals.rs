@@ -94,7 +94,7 @@ impl ProvenApprovals {
                 Some((first, longest)) => Some((first, longest.max(until))),
                 None => Some((cid, until)),
             };
-            facts.push(ApprovalFact { id: approver.clone(), approved_at: statement.claims().iat });
+            facts.push(ApprovalFact { id: approver.clone(), approved_at: statement.claims().iat, on_behalf_of: None });
         }
         Ok(Self { facts, challenge })
     }

@@ -1,10 +1,13 @@
 //! What the policy answers. Every reading of an answer ends in a verdict; what cannot be read is a denial.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::catalogue::Tier;
 use crate::domain::id::PersonId;
+use crate::domain::role::RoleClass;
 use crate::domain::spiffe::SpiffeId;
 
 /// Why there is no answer of the policy to go by; each is a denial with this reason.
@@ -77,14 +80,30 @@ impl Decision {
     }
 }
 
-/// Who must agree before a mandate is issued: `data.atb.approval.requirement`.
+/// Who never counts, and nobody who acts for them either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Excluded {
+    /// Who answers for the act by its ground.
+    AccountableParty,
+    /// Who operates the agent that asks.
+    Operator,
+    /// The agent that asks.
+    Requester,
+}
+
+/// Who must agree before a mandate is issued: `data.atb.approval.requirement`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Requirement {
     /// Distinct people who must approve.
     pub required: u32,
-    /// How many of them must have an executive role.
-    pub executives: u32,
+    /// How many of them must have a role of each class.
+    pub roles: BTreeMap<RoleClass, u32>,
+    /// Who never counts.
+    pub excluded: Vec<Excluded>,
+    /// Whether an approval on behalf of another counts.
+    pub delegable: bool,
     /// Whether the ground must name a ticket.
     pub ticket: bool,
     /// How long the challenge waits, in seconds.
@@ -119,8 +138,11 @@ pub struct CountedApproval {
     pub id: SpiffeId,
     /// The person behind it.
     pub person: PersonId,
-    /// Whether that person has an executive role.
-    pub executive: bool,
+    /// The classes of roles that it brings: that person's, or the delegator's.
+    pub roles: Vec<RoleClass>,
+    /// The person whom it was given on behalf of, where that is another; both are used up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<PersonId>,
 }
 
 /// One approval that does not count.
@@ -135,7 +157,7 @@ pub struct RefusedApproval {
 /// Which approvals count: `data.atb.approval.assessment`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assessment {
-    /// One entry per distinct person.
+    /// One entry per approval that counts, in the order in which they were given; no person is in two of them.
     pub counted: Vec<CountedApproval>,
     /// The others.
     pub refused: Vec<RefusedApproval>,
@@ -143,8 +165,8 @@ pub struct Assessment {
     pub approved: u32,
     /// How many must.
     pub required: u32,
-    /// How many executives are still missing.
-    pub executives_missing: u32,
+    /// How many people with a role of each class are still missing.
+    pub roles_missing: BTreeMap<RoleClass, u32>,
     /// Whether nobody is missing.
     pub met: bool,
     /// Why there is no answer of the policy, where there is none.
@@ -159,7 +181,7 @@ impl Assessment {
             refused: Vec::new(),
             approved: 0,
             required: u32::MAX,
-            executives_missing: u32::MAX,
+            roles_missing: BTreeMap::new(),
             met: false,
             fault: Some(fault),
         }

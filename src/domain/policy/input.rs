@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
+use super::bundle::ActPattern;
 use crate::domain::action::{CallPath, CallRequest, Method};
+use crate::domain::catalogue::Tier;
 use crate::domain::id::{Sha256Digest, WorkspaceId};
 use crate::domain::json::Object;
 use crate::domain::spiffe::SpiffeId;
@@ -63,6 +65,22 @@ pub struct ApprovalFact {
     pub id: SpiffeId,
     /// When, in seconds since the epoch.
     pub approved_at: u64,
+    /// On whose behalf, where it was not in the approver's own name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<OnBehalfOf>,
+}
+
+/// A delegation that was verified against the delegator's own key: whose right it is, and how far it goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OnBehalfOf {
+    /// The delegator.
+    pub id: SpiffeId,
+    /// The tiers that it covers.
+    pub tiers: Vec<Tier>,
+    /// The acts that it covers.
+    pub acts: Vec<ActPattern>,
+    /// The workspaces that it covers.
+    pub workspaces: Vec<WorkspaceId>,
 }
 
 /// Everything that the policy is told, before it is written down; `P` is the mandate's claims or the draft of them.
@@ -81,7 +99,7 @@ pub struct PolicyFacts<'a, P> {
     /// The call, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestFacts<'a>>,
-    /// The verified approvals.
+    /// The verified approvals, in the order in which they came; that is the order in which they count.
     pub approvals: &'a [ApprovalFact],
     /// Whether two people are asked for whatever the tier.
     pub requires_dual_control: bool,

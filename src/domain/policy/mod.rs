@@ -11,6 +11,7 @@ pub mod profile;
 
 pub use bundle::Bundle;
 pub use decision::{
-    Assessment, CountedApproval, Decision, IssueDecision, PolicyFault, RefusedApproval, Requirement, Violation,
+    Assessment, CountedApproval, Decision, Excluded, IssueDecision, PolicyFault, RefusedApproval, Requirement,
+    Violation,
 };
-pub use input::{AgentFacts, ApprovalFact, Phase, PolicyFacts, PolicyInput, RequestFacts};
+pub use input::{AgentFacts, ApprovalFact, OnBehalfOf, Phase, PolicyFacts, PolicyInput, RequestFacts};

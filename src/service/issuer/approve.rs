@@ -252,7 +252,11 @@ impl Issuer {
         let draft = challenge.draft();
         let mut approvals = challenge.approval_facts();
         if !approvals.iter().any(|fact| fact.id == *statement.approver()) {
-            approvals.push(ApprovalFact { id: statement.approver().clone(), approved_at: statement.claims().iat });
+            approvals.push(ApprovalFact {
+                id: statement.approver().clone(),
+                approved_at: statement.claims().iat,
+                on_behalf_of: None,
+            });
         }
         let asked = Asked {
             ask: &draft.ask,

@@ -213,8 +213,8 @@ impl Issuer {
     fn allowed(&self, judged: &Judged<IssueDecision>, subject: &mut Subject) -> Result<Requirement, Refusal> {
         subject.bundle = Some(judged.bundle.revision().clone());
         subject.bundle_digest = Some(judged.bundle.digest());
-        match (judged.verdict.decision.allow, judged.verdict.requirement) {
-            (true, Some(requirement)) => Ok(requirement),
+        match (judged.verdict.decision.allow, &judged.verdict.requirement) {
+            (true, Some(requirement)) => Ok(requirement.clone()),
             // An allow without saying who must agree is no answer.
             (true, None) => Err(Refusal::because(Code::Denied, "policy_malformed", "the policy names no requirement")),
             (false, _) => Err(Refusal::by_policy(&judged.verdict.decision)),

@@ -1,13 +1,15 @@
 //! The directories of a bundle: who may approve, and who operates which agent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::action::ActionName;
 use crate::domain::catalogue::Tier;
 use crate::domain::id::{PersonId, WorkspaceId};
+use crate::domain::jose::present;
 use crate::domain::spiffe::SpiffeId;
+use crate::domain::time::Timestamp;
 
 /// One identity that may approve. Several identities may be one person; that person counts once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +19,7 @@ pub struct Approver {
     pub person: PersonId,
     /// The name for people who read.
     pub name: String,
-    /// The roles of that person.
+    /// The roles of that person; every identity of a person has the same.
     pub roles: Vec<String>,
     /// The tiers that it may approve.
     pub tiers: Vec<Tier>,
@@ -25,6 +27,36 @@ pub struct Approver {
     pub acts: Vec<ActPattern>,
     /// The workspaces that it may approve in.
     pub workspaces: Vec<WorkspaceId>,
+    /// The first day that it counts on, in UTC.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub valid_from: Option<Day>,
+    /// The last day that it counts on, in UTC.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Day>,
+}
+
+/// A day of the calendar as ISO 8601 writes it, so that texts sort as days do.
+///
+/// INVARIANT: `YYYY-MM-DD` and a day that there is, from 1970 on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Day(String);
+
+impl TryFrom<String> for Day {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.len() == 10 && Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")).is_ok() {
+            return Ok(Self(text));
+        }
+        Err(format!("`{}` is not a day such as 2026-11-30", text.chars().take(20).collect::<String>()))
+    }
+}
+
+impl From<Day> for String {
+    fn from(day: Day) -> Self {
+        day.0
+    }
 }
 
 /// One agent.
@@ -81,6 +113,26 @@ pub(super) struct Directories {
 }
 
 impl Directories {
+    /// The first approver whose entry contradicts itself or another one of the same person: who, in which member, how.
+    pub(super) fn defect(&self) -> Option<(&SpiffeId, &'static str, String)> {
+        let mut people: BTreeMap<&PersonId, (&SpiffeId, BTreeSet<&String>)> = BTreeMap::new();
+        for (id, entry) in &self.approvers {
+            if let (Some(from), Some(until)) = (&entry.valid_from, &entry.valid_until)
+                && from > until
+            {
+                return Some((id, "valid_until", "its last day is before its first".to_owned()));
+            }
+            let roles: BTreeSet<_> = entry.roles.iter().collect();
+            let (first, known) = people.entry(&entry.person).or_insert_with(|| (id, roles.clone()));
+            if *known != roles {
+                // Else it would matter through which of them a person approves, and adding one could take a role away.
+                let what = format!("`{}` has other roles as `{first}`; roles are the person's", entry.person);
+                return Some((id, "roles", what));
+            }
+        }
+        None
+    }
+
     /// An agent's workspace; an approver's if there is exactly one; `default` otherwise.
     pub(super) fn workspace_of(&self, id: &SpiffeId) -> WorkspaceId {
         let of_approver = || match self.approvers.get(id)?.workspaces.as_slice() {
@@ -93,7 +145,45 @@ impl Directories {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    fn defect_of(changes: &[(&str, serde_json::Value)]) -> Option<(&'static str, String)> {
+        let mut other = json!({"person": "alice", "name": "A", "roles": ["cfo", "finance"], "tiers": [], "acts": [],
+            "workspaces": []});
+        for (member, value) in changes {
+            other[*member] = value.clone();
+        }
+        let approvers = json!({
+            "spiffe://atb.dev/approver/alice": {"person": "alice", "name": "A", "roles": ["finance", "cfo"], "tiers": [],
+                "acts": [], "workspaces": []},
+            "spiffe://atb.dev/approver/alice-mobile": other,
+        });
+        let directories =
+            Directories { approvers: serde_json::from_value(approvers).unwrap(), agents: BTreeMap::new() };
+        directories.defect().map(|(_, member, what)| (member, what))
+    }
+
+    #[test]
+    fn an_approvers_days_are_in_order_and_her_roles_are_hers_through_every_identity() {
+        assert_eq!(defect_of(&[]), None);
+        assert_eq!(defect_of(&[("valid_from", json!("2026-11-30")), ("valid_until", json!("2026-11-30"))]), None);
+        let reversed = defect_of(&[("valid_from", json!("2026-12-01")), ("valid_until", json!("2026-11-30"))]);
+        assert_eq!(reversed.unwrap().0, "valid_until");
+        assert_eq!(defect_of(&[("roles", json!(["finance"]))]).unwrap().0, "roles");
+        assert_eq!(defect_of(&[("roles", json!(["finance"])), ("person", json!("bob"))]), None);
+    }
+
+    #[test]
+    fn a_day_is_one_of_the_calendar() {
+        assert!(Day::try_from("2028-02-29".to_owned()).is_ok());
+        for bad in
+            ["", "2026-02-29", "2026-13-01", "2026-1-01", "20261-1-1", "2026-11-30T00:00:00Z", "1969-12-31", "soon"]
+        {
+            assert!(Day::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_pattern_covers_an_act_a_family_or_all() {

@@ -13,13 +13,14 @@ mod data;
 mod directory;
 mod files;
 mod finding;
+mod quorum;
 
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-pub use directory::{ActPattern, Agent, Approver};
+pub use directory::{ActPattern, Agent, Approver, Day};
 pub use files::{BundleFiles, MAX_BYTES, MAX_FILES};
 pub use finding::{BundleError, Finding, Place};
 
@@ -55,8 +56,14 @@ impl Bundle {
         let data = data::read(files).map_err(BundleError::new)?;
         let revision = revision(files, digest)?;
         let catalogue = catalogue(&data)?;
+        quorum::check(&data, &catalogue)?;
         let directories =
             Directories { approvers: typed_or_empty(&data, "approvers")?, agents: typed_or_empty(&data, "agents")? };
+        if let Some((id, member, what)) = directories.defect() {
+            let pointer = format!("/{}/{member}", id.as_str().replace('~', "~0").replace('/', "~1"));
+            let place = data.place("approvers", &pointer);
+            return Err(Finding::new(place, format!("approver `{id}`: {what}"), "correct the entry").into());
+        }
         let templates = Templates::parse(&typed_or_empty(&data, "leg_templates")?).map_err(|error| {
             BundleError::new(vec![Finding::new(
                 Place::file("leg_templates"),

@@ -1,6 +1,6 @@
 //! The policy's answers, read strictly: an answer that contradicts itself is no answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::Value;
 use serde::Deserialize;
@@ -10,6 +10,7 @@ use crate::domain::catalogue::Tier;
 use crate::domain::policy::{
     Assessment, CountedApproval, Decision, IssueDecision, PolicyFault, RefusedApproval, Requirement, Violation,
 };
+use crate::domain::role::RoleClass;
 
 /// Reads `data.atb.poa.decision`.
 pub(super) fn decision(value: &Value) -> Result<Decision, PolicyFault> {
@@ -31,17 +32,18 @@ pub(super) fn issue(value: &Value) -> Result<IssueDecision, PolicyFault> {
     Ok(IssueDecision { decision, requirement })
 }
 
-/// Reads `data.atb.approval.assessment`: one entry a person, and `met` only if nobody is missing.
+/// Reads `data.atb.approval.assessment`: nobody in two approvals that count, and `met` only if nobody is missing.
 pub(super) fn assessment(value: &Value) -> Result<Assessment, PolicyFault> {
-    let AssessmentAnswer { counted, refused, approved, required, executives_missing, met } = read(value)?;
-    let people: BTreeSet<_> = counted.iter().map(|c| &c.person).collect();
-    let consistent = people.len() == counted.len()
+    let AssessmentAnswer { counted, refused, approved, required, roles_missing, met } = read(value)?;
+    let used: Vec<_> = counted.iter().flat_map(|c| std::iter::once(&c.person).chain(&c.on_behalf_of)).collect();
+    let people: BTreeSet<_> = used.iter().collect();
+    let consistent = people.len() == used.len()
         && u32::try_from(counted.len()) == Ok(approved)
-        && (!met || (approved >= required && executives_missing == 0));
+        && (!met || (approved >= required && roles_missing.is_empty()));
     if !consistent {
         return Err(PolicyFault::Malformed);
     }
-    Ok(Assessment { counted, refused, approved, required, executives_missing, met, fault: None })
+    Ok(Assessment { counted, refused, approved, required, roles_missing, met, fault: None })
 }
 
 #[derive(Deserialize)]
@@ -86,7 +88,7 @@ struct AssessmentAnswer {
     refused: Vec<RefusedApproval>,
     approved: u32,
     required: u32,
-    executives_missing: u32,
+    roles_missing: BTreeMap<RoleClass, u32>,
     met: bool,
 }
 
@@ -135,7 +137,7 @@ mod tests {
     #[test]
     fn a_permission_to_issue_says_who_must_agree() {
         assert_eq!(issue(&parse(ALLOW)), Err(PolicyFault::Malformed));
-        let requirement = r#","requirement":{"required":2,"executives":1,"ticket":true,"challenge_seconds":60,"max_ttl_seconds":300}}"#;
+        let requirement = r#","requirement":{"required":2,"roles":{"executive":1},"excluded":["operator"],"delegable":false,"ticket":true,"challenge_seconds":60,"max_ttl_seconds":300}}"#;
         let full = ALLOW.trim_end_matches('}').to_owned() + requirement;
         assert_eq!(issue(&parse(&full)).unwrap().requirement.unwrap().required, 2);
         assert_eq!(decision(&parse(&full)), Err(PolicyFault::Malformed));
@@ -143,17 +145,20 @@ mod tests {
 
     #[test]
     fn an_assessment_counts_people_and_is_met_only_without_a_gap() {
-        let one = r#"{"id":"spiffe://atb.dev/approver/alice","person":"alice","executive":false}"#;
+        let one = r#"{"id":"spiffe://atb.dev/approver/alice","person":"alice","roles":[]}"#;
         let other = one.replace("approver/alice", "approver/alice-mobile");
-        let answer = |counted: &str, approved: u32, required: u32, executives: u32, met: bool| {
+        let answer = |counted: &str, approved: u32, required: u32, executives: &str, met: bool| {
             assessment(&parse(&format!(
-                r#"{{"counted":[{counted}],"refused":[],"approved":{approved},"required":{required},"executives_missing":{executives},"met":{met}}}"#
+                r#"{{"counted":[{counted}],"refused":[],"approved":{approved},"required":{required},"roles_missing":{{{executives}}},"met":{met}}}"#
             )))
         };
-        assert!(answer(one, 1, 1, 0, true).unwrap().met);
-        assert_eq!(answer(one, 1, 2, 0, true), Err(PolicyFault::Malformed));
-        assert_eq!(answer(one, 1, 1, 1, true), Err(PolicyFault::Malformed));
-        assert_eq!(answer(one, 2, 2, 0, true), Err(PolicyFault::Malformed));
-        assert_eq!(answer(&format!("{one},{other}"), 2, 2, 0, true), Err(PolicyFault::Malformed), "one person twice");
+        assert!(answer(one, 1, 1, "", true).unwrap().met);
+        assert_eq!(answer(one, 1, 2, "", true), Err(PolicyFault::Malformed));
+        assert_eq!(answer(one, 1, 1, r#""executive":1"#, true), Err(PolicyFault::Malformed));
+        assert_eq!(answer(one, 2, 2, "", true), Err(PolicyFault::Malformed));
+        assert_eq!(answer(&format!("{one},{other}"), 2, 2, "", true), Err(PolicyFault::Malformed), "one person twice");
+        let delegated = other.replace(r#""alice","roles""#, r#""bob","on_behalf_of":"alice","roles""#);
+        assert!(answer(&delegated, 1, 1, "", true).unwrap().met);
+        assert_eq!(answer(&format!("{one},{delegated}"), 2, 2, "", true), Err(PolicyFault::Malformed), "used up");
     }
 }

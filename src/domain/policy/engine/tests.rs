@@ -222,3 +222,73 @@ proptest! {
         }
     }
 }
+
+#[test]
+#[ignore]
+fn tmp_perf() {
+    fn dir(root: &std::path::Path) -> Vec<(String, Vec<u8>)> {
+        fn walk(root: &std::path::Path, at: &std::path::Path, out: &mut Vec<(String, Vec<u8>)>) {
+            for e in std::fs::read_dir(at).unwrap() {
+                let p = e.unwrap().path();
+                if p.is_dir() {
+                    walk(root, &p, out)
+                } else {
+                    out.push((p.strip_prefix(root).unwrap().to_str().unwrap().to_owned(), std::fs::read(&p).unwrap()));
+                }
+            }
+        }
+        let mut out = Vec::new();
+        walk(root, root, &mut out);
+        out
+    }
+    let load = |root: &str| {
+        let files = crate::domain::policy::bundle::BundleFiles::new(dir(std::path::Path::new(root))).unwrap();
+        ready(Arc::new(Bundle::parse(&files).unwrap()))
+    };
+    let mut engines = [load("/tmp/opa-base-policy"), load("opa")];
+    for (name, rule) in [
+        ("low", "atb.poa.decision"),
+        ("medium", "atb.poa.decision"),
+        ("high", "atb.poa.decision"),
+        ("critical", "atb.poa.decision"),
+        ("deny_high", "atb.poa.decision"),
+        ("draft_low", "atb.issue.decision"),
+        ("draft_high", "atb.issue.decision"),
+        ("draft_critical", "atb.issue.decision"),
+        ("medium", "atb.approval.assessment"),
+        ("critical", "atb.approval.assessment"),
+        ("high", "atb.approval.assessment"),
+    ] {
+        let text = std::fs::read_to_string(format!("/tmp/perf-policy/{name}.json")).unwrap();
+        let mut v: Value = serde_json::from_str(&text).unwrap();
+        if rule.ends_with("assessment") {
+            v["poa"]["leg"].as_object_mut().unwrap().remove("dual_control");
+        }
+        let given = input(&v);
+        let mut best = [u128::MAX; 2];
+        for _ in 0..150 {
+            for (i, e) in engines.iter_mut().enumerate() {
+                let t = Instant::now();
+                for _ in 0..20 {
+                    std::hint::black_box(e.query(rule, &given).unwrap());
+                }
+                best[i] = best[i].min(t.elapsed().as_nanos() / 5);
+            }
+        }
+        println!(
+            "{name} {rule}: {} -> {} ns; allow {}",
+            best[0],
+            best[1],
+            engines[1].query(rule, &given).unwrap()["allow"]
+        );
+    }
+    for root in ["/tmp/opa-base-policy", "opa"] {
+        let files = crate::domain::policy::bundle::BundleFiles::new(dir(std::path::Path::new(root))).unwrap();
+        let b = Bundle::parse(&files).unwrap();
+        for _ in 0..3 {
+            let t = Instant::now();
+            let r = run_tests(&b).unwrap();
+            println!("{root} tests {} failed {:?} in {:?}", r.passed, r.failed, t.elapsed());
+        }
+    }
+}
