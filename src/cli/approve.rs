@@ -215,6 +215,7 @@ impl Shown {
             iat: now.as_secs(),
             exp: self.exp,
             jti: StatementId::new(now, SystemEntropy.bytes()),
+            del: None,
         };
         let signer = signer::svid_signer(client.key_path())?;
         Ok(statement.sign(signer.as_ref(), &client.chain())?)

@@ -100,6 +100,7 @@ pub(crate) fn statement(name: &str, cid: ChallengeId, sum: Sha256Digest) -> Stat
         iat: now().as_secs() - 60,
         exp: now().as_secs() + 3540,
         jti: StatementId::new(now(), [1; 10]),
+        del: None,
     }
 }
 
@@ -159,7 +160,7 @@ fn assessment(challenge: &Challenge, approver: &SpiffeId, person_of: fn(&str) ->
         if counted.iter().any(|c| c.person == person) {
             refused.push(RefusedApproval { id, reason: "same_person".to_owned() });
         } else {
-            counted.push(CountedApproval { id, person, executive: false });
+            counted.push(CountedApproval { id, person, executive: false, on_behalf_of: None });
         }
     }
     let approved = u32::try_from(counted.len()).unwrap();

@@ -121,6 +121,9 @@ pub struct CountedApproval {
     pub person: PersonId,
     /// Whether that person has an executive role.
     pub executive: bool,
+    /// The person that the signer stood in for, who is used up by this approval too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<PersonId>,
 }
 
 /// One approval that does not count.

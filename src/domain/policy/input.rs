@@ -1,8 +1,10 @@
 //! What the policy is told. The document is text from here on: what is evaluated is what is recorded and replayed.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::bundle::ActPattern;
 use crate::domain::action::{CallPath, CallRequest, Method};
+use crate::domain::catalogue::Tier;
 use crate::domain::id::{Sha256Digest, WorkspaceId};
 use crate::domain::json::Object;
 use crate::domain::spiffe::SpiffeId;
@@ -63,6 +65,23 @@ pub struct ApprovalFact {
     pub id: SpiffeId,
     /// When, in seconds since the epoch.
     pub approved_at: u64,
+    /// In whose name, where the signer stood in for another by a delegation that was verified too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<OnBehalfOf>,
+}
+
+/// Whom an approver stood in for, and for what: the scope of the delegation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnBehalfOf {
+    /// The delegator.
+    pub id: SpiffeId,
+    /// For which tiers.
+    pub tiers: Vec<Tier>,
+    /// For which acts.
+    pub acts: Vec<ActPattern>,
+    /// In which workspaces.
+    pub workspaces: Vec<WorkspaceId>,
 }
 
 /// Everything that the policy is told, before it is written down; `P` is the mandate's claims or the draft of them.

@@ -13,4 +13,4 @@ pub use bundle::Bundle;
 pub use decision::{
     Assessment, CountedApproval, Decision, IssueDecision, PolicyFault, RefusedApproval, Requirement, Violation,
 };
-pub use input::{AgentFacts, ApprovalFact, Phase, PolicyFacts, PolicyInput, RequestFacts};
+pub use input::{AgentFacts, ApprovalFact, OnBehalfOf, Phase, PolicyFacts, PolicyInput, RequestFacts};

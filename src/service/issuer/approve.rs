@@ -6,7 +6,7 @@ use crate::domain::approval::{
 };
 use crate::domain::id::ChallengeId;
 use crate::domain::ledger::{EventType, Subject};
-use crate::domain::policy::{ApprovalFact, Assessment, Bundle};
+use crate::domain::policy::{Assessment, Bundle};
 use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
 use crate::domain::text::PlainText;
 use crate::domain::time::Timestamp;
@@ -222,6 +222,10 @@ impl Issuer {
             let mut subject = Subject { caller: Some(statement.approver().clone()), ..subject_of(&challenge) };
             subject.detail.insert("state".to_owned(), challenge.state().as_str().to_owned());
             subject.detail.insert("statement".to_owned(), statement.claims().jti.to_string());
+            if let Some(delegation) = statement.delegation() {
+                subject.detail.insert("on_behalf_of".to_owned(), delegation.delegator().to_string());
+                subject.detail.insert("delegation".to_owned(), delegation.claims().jti.to_string());
+            }
             // The verdict falls with the last approval; until then there is none, and above all no denial.
             subject.allow = approved.then_some(true);
             let entry = self.entry(EventType::PoaApprovalRecorded, challenge.draft().workspace.clone(), subject);
@@ -240,7 +244,7 @@ impl Issuer {
         let draft = challenge.draft();
         let mut approvals = challenge.approval_facts();
         if !approvals.iter().any(|fact| fact.id == *statement.approver()) {
-            approvals.push(ApprovalFact { id: statement.approver().clone(), approved_at: statement.claims().iat });
+            approvals.push(statement.fact());
         }
         let asked = Asked {
             ask: &draft.ask,

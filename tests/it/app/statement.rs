@@ -26,6 +26,7 @@ impl Caller {
             iat: now.as_secs(),
             exp: asked["exp"].as_u64().unwrap(),
             jti: StatementId::new(now, SystemEntropy.bytes()),
+            del: None,
         }
     }
 
