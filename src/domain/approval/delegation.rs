@@ -8,6 +8,9 @@
 //! A delegation has no member for another one: it cannot be passed on. It grants nothing by itself: the delegate acts
 //! with the delegator's entitlement, cut to the scope; the entitlement is the policy's to say.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use josekit::jws::JwsSigner;

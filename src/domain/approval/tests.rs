@@ -176,7 +176,7 @@ fn one_person(_: &str) -> &str {
     "bob"
 }
 
-fn challenge(required: u32) -> Challenge {
+pub(crate) fn challenge(required: u32) -> Challenge {
     let claims: serde_json::Value = serde_json::from_str(&read("golden", "mandate-claims.json")).unwrap();
     let mut leg = claims["leg"].clone();
     leg.as_object_mut().unwrap().remove("dual_control");
