@@ -103,6 +103,11 @@ pub struct StoodInFor {
 }
 
 impl Vote {
+    /// In whose name it was given: the delegator's, or the approver's own.
+    pub fn principal(&self) -> &SpiffeId {
+        self.stood_in_for.as_ref().map_or(&self.approver, |other| &other.on_behalf_of.id)
+    }
+
     /// The identities that this approval used up: who signed, and in whose name.
     fn identities(&self) -> impl Iterator<Item = &SpiffeId> {
         std::iter::once(&self.approver).chain(self.stood_in_for.iter().map(|other| &other.on_behalf_of.id))

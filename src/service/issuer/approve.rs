@@ -60,7 +60,7 @@ impl Issuer {
     /// A refusal, on record; nothing was counted.
     pub async fn approve(&self, caller: &VerifiedSvid, id: ChallengeId, statement: &str) -> Result<Approval, Refusal> {
         let bundle = self.approver_of(caller, Some(id)).await?;
-        let stored = self.visible(caller, &bundle, id).await?;
+        let stored = self.answered(caller, &bundle, id, statement).await?;
         let subject = Subject { caller: Some(caller.id().clone()), ..subject_of(&stored.value) };
         let verified = match self.verify_statement(statement, &stored.value) {
             Ok(verified) if verified.approver() == caller.id() => verified,
@@ -259,7 +259,7 @@ impl Issuer {
     }
 
     /// The directory, if it knows the caller as an approver.
-    async fn approver_of(
+    pub(super) async fn approver_of(
         &self,
         caller: &VerifiedSvid,
         challenge_id: Option<ChallengeId>,
@@ -274,7 +274,7 @@ impl Issuer {
         Err(self.refuse(EventType::PoaApprovalRefused, subject, refusal).await)
     }
 
-    async fn visible(
+    pub(super) async fn visible(
         &self,
         caller: &VerifiedSvid,
         bundle: &Bundle,
@@ -295,7 +295,7 @@ impl Issuer {
 
 /// An approver sees what she might be asked: same workspace, and named if names were given. Whether her approval counts
 /// is the policy's answer, given with its reason when she tries.
-fn may_see(bundle: &Bundle, approver: &SpiffeId, challenge: &Challenge) -> bool {
+pub(super) fn may_see(bundle: &Bundle, approver: &SpiffeId, challenge: &Challenge) -> bool {
     let draft = challenge.draft();
     let named = draft.asked.is_empty() || draft.asked.contains(approver);
     named && bundle.approver(approver).is_some_and(|entry| entry.workspaces.contains(&draft.workspace))

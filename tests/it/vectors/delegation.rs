@@ -207,7 +207,9 @@ fn times() -> Vec<Vector> {
     let times = |iat: u64, nbf: u64, exp: u64| {
         let claims = claims();
         let (scope, _) = claims.split_once(r#""iat""#).unwrap();
-        by_carol(&format!(r#"{scope}"iat":{iat},"nbf":{nbf},"exp":{exp},"jti":"019ad741-0000-7000-8000-0000000000d1"}}"#))
+        by_carol(&format!(
+            r#"{scope}"iat":{iat},"nbf":{nbf},"exp":{exp},"jti":"019ad741-0000-7000-8000-0000000000d1"}}"#
+        ))
     };
     let vector = |name: &str, expected, what, jws: String| Vector::new(name, expected, what, jws);
     // The statement that carries it is good from a minute ago until in 59 minutes.
