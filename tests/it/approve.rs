@@ -4,4 +4,5 @@ mod delegation;
 mod ends;
 mod parallel;
 mod people;
+mod size;
 mod statements;

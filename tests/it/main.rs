@@ -12,6 +12,7 @@ mod app;
 mod approve;
 mod bundle_probe;
 mod cli;
+mod cli_delegation;
 mod connectors;
 mod decide;
 mod demo;
