@@ -99,6 +99,7 @@ impl World {
             iat: self.now.as_secs(),
             exp: self.now.as_secs() + 3600,
             jti: StatementId::new(self.now, rand()),
+            del: None,
         };
         statement.sign(svid_signer(&key).unwrap().as_ref(), &chain).unwrap()
     }

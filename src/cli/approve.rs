@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::client::{Client, ClientArgs, Service};
+use super::delegation::OnBehalf;
 use super::output::{self, Format};
 use crate::adapters::clock::{SystemClock, SystemEntropy};
 use crate::adapters::{pem, signer};
@@ -25,7 +26,7 @@ use crate::service::ports::{Clock as _, Entropy as _};
 /// Read what is asked and sign it, as an approver.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "EXAMPLES:\n  atb approve --as alice                  lists what waits\n  atb approve --as alice CHALLENGE        shows it and asks\n  atb approve --as alice CHALLENGE --yes  for scripts"
+    after_help = "EXAMPLES:\n  atb approve --as alice                  lists what waits\n  atb approve --as alice CHALLENGE        shows it and asks\n  atb approve --as alice CHALLENGE --yes  for scripts\n  atb approve --as bob --delegation alice-to-bob.jwt CHALLENGE  on behalf of alice"
 )]
 pub struct ApproveArgs {
     #[command(flatten)]
@@ -38,6 +39,9 @@ pub struct ApproveArgs {
     /// Write the signed statement to this file instead of handing it in (for `atb issue --statement`).
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Approve on behalf of who signed this delegation (`atb delegation sign` makes one).
+    #[arg(long, value_name = "FILE", requires = "challenge")]
+    delegation: Option<PathBuf>,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -63,18 +67,26 @@ pub struct RejectArgs {
 pub async fn approve(args: ApproveArgs) -> anyhow::Result<ExitCode> {
     let client = args.client.connect(Service::AgentAuth)?;
     let Some(id) = &args.challenge else { return list(&client, args.format).await };
-    let response = client.get(&format!("/challenges/{id}")).await?;
+    let delegation = args.delegation.as_deref().map(|file| OnBehalf::read(file, &client)).transpose()?;
+    let path = format!("/challenges/{id}");
+    let response = match &delegation {
+        Some(given) => client.get_with(&path, "atb-delegation", given.as_jws()).await?,
+        None => client.get(&path).await?,
+    };
     if !response.status.is_success() {
         output::note(&output::problem(response.status.as_u16(), &response.body));
         return Ok(ExitCode::from(1));
     }
     let shown = Shown::check(&response.body)?;
     shown.print(args.format);
+    if let (Some(given), Format::Text) = (&delegation, args.format) {
+        output::line(&given.line());
+    }
     if !args.yes && !confirmed()? {
         output::note("not signed");
         return Ok(ExitCode::from(1));
     }
-    let statement = shown.sign(&client)?;
+    let statement = shown.sign_for(&client, delegation.as_ref().map(OnBehalf::as_jws))?;
     if let Some(path) = &args.out {
         pem::write_private(path, statement.as_bytes())?;
         output::line(&format!("{}: a signed statement for challenge {id}", path.display()));
@@ -198,12 +210,20 @@ impl Shown {
             lines.push(format!("ticket       {} {}", ticket.system, ticket.reference));
         }
         lines.push(format!("lifetime     {} seconds, one use", self.ask.ttl.as_secs()));
+        for vote in self.view.get("approvers").and_then(Value::as_array).into_iter().flatten() {
+            lines.extend(approved_by(vote));
+        }
         lines.push(format!("you sign     {}", self.sum));
         lines
     }
 
     /// Signs it with the client's own key.
     pub fn sign(&self, client: &Client) -> anyhow::Result<String> {
+        self.sign_for(client, None)
+    }
+
+    /// Signs it with the client's own key, in the name of who gave the delegation.
+    fn sign_for(&self, client: &Client, delegation: Option<&str>) -> anyhow::Result<String> {
         let now = SystemClock.now();
         let statement = Statement {
             iss: client.id(),
@@ -215,10 +235,21 @@ impl Shown {
             iat: now.as_secs(),
             exp: self.exp,
             jti: StatementId::new(now, SystemEntropy.bytes()),
+            del: delegation.map(str::to_owned),
         };
         let signer = signer::svid_signer(client.key_path())?;
         Ok(statement.sign(signer.as_ref(), &client.chain())?)
     }
+}
+
+/// Who has approved before: `bob`, or `bob for alice`.
+fn approved_by(vote: &Value) -> Option<String> {
+    let text = |name: &str| vote.get(name).and_then(Value::as_str);
+    let id = text("id").filter(|_| text("state") == Some("approved"))?;
+    Some(match text("on_behalf_of") {
+        Some(other) => format!("approved     by {id} for {other}"),
+        None => format!("approved     by {id}"),
+    })
 }
 
 /// The call in clear must be the one behind the digest that is signed.

@@ -117,6 +117,11 @@ impl Client {
         self.identity.current().svid().id().clone()
     }
 
+    /// Until when our SVID is good.
+    pub fn expires_at(&self) -> crate::domain::time::Timestamp {
+        self.identity.current().svid().expires_at()
+    }
+
     /// Our chain, leaf first.
     pub fn chain(&self) -> Vec<rustls::pki_types::CertificateDer<'static>> {
         self.identity.current().svid().chain_der().to_vec()
@@ -130,6 +135,13 @@ impl Client {
     /// Sends a request without a body.
     pub async fn get(&self, path: &str) -> anyhow::Result<Response> {
         Ok(self.http.request(Method::GET, path, HeaderMap::new(), Vec::new()).await?)
+    }
+
+    /// Sends a request without a body and with one more header.
+    pub async fn get_with(&self, path: &str, name: &'static str, value: &str) -> anyhow::Result<Response> {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_str(value).with_context(|| format!("`{name}` has no such value"))?);
+        Ok(self.http.request(Method::GET, path, headers, Vec::new()).await?)
     }
 
     /// Sends JSON.

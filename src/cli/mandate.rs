@@ -12,7 +12,7 @@ use super::output::{self, Format};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::pem;
 use crate::config::Config;
-use crate::domain::approval::UnverifiedStatement;
+use crate::domain::approval::{Statement, UnverifiedDelegation, UnverifiedStatement};
 use crate::domain::jose::MandateKeys;
 use crate::domain::json as strict;
 use crate::domain::mandate::{Expected, ProvenApprovals, UnverifiedMandate};
@@ -93,7 +93,7 @@ fn inspect(file: &Path) -> anyhow::Result<ExitCode> {
         .approvals()?
         .into_iter()
         .map(|(approver, _, statement)| match UnverifiedStatement::parse(statement) {
-            Ok(parsed) => json!({"approver": approver, "claims": parsed.unverified_claims()}),
+            Ok(parsed) => decoded(approver, parsed.unverified_claims()),
             Err(error) => json!({"approver": approver, "error": error.code()}),
         })
         .collect();
@@ -106,6 +106,19 @@ fn inspect(file: &Path) -> anyhow::Result<ExitCode> {
     }));
     output::note("decoded, not verified; `atb mandate verify` verifies");
     Ok(ExitCode::SUCCESS)
+}
+
+/// A statement's claims, and beside them those of the delegation in it.
+fn decoded(approver: &SpiffeId, claims: &Statement) -> Value {
+    let mut shown = json!({"approver": approver, "claims": claims});
+    let delegation = claims.del.as_deref().map(|jws| match UnverifiedDelegation::parse(jws) {
+        Ok(parsed) => json!(parsed.unverified_claims()),
+        Err(error) => json!({"error": error.code()}),
+    });
+    if let (Some(delegation), Some(members)) = (delegation, shown.as_object_mut()) {
+        members.insert("delegation".to_owned(), delegation);
+    }
+    shown
 }
 
 fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
@@ -193,7 +206,9 @@ fn sentence(report: &Value) -> String {
         format!("valid: {} may do {} ({} tier) until {}", text("sub"), text("act"), text("tier"), text("expires_at"));
     for approval in report.get("approvals").and_then(Value::as_array).into_iter().flatten() {
         let id = approval.get("id").and_then(Value::as_str).unwrap_or_default();
-        out.push_str(&format!("\n  approved by {id}, by her own key over exactly this content"));
+        let other = approval.pointer("/on_behalf_of/id").and_then(Value::as_str);
+        let name = other.map(|other| format!(" for {other}, who let her by her own key")).unwrap_or_default();
+        out.push_str(&format!("\n  approved by {id}{name}, by her own key over exactly this content"));
     }
     out
 }

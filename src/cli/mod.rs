@@ -10,6 +10,7 @@ mod call;
 pub mod client;
 mod config;
 mod connector;
+mod delegation;
 pub mod demo;
 pub mod init;
 mod issue;
@@ -54,6 +55,8 @@ enum Command {
     Approve(approve::ApproveArgs),
     /// Say no to what is asked, as an approver.
     Reject(approve::RejectArgs),
+    /// Let another approver stand in for you, or look at a delegation.
+    Delegation(delegation::Args),
     /// Call a connector with a mandate, as an agent.
     Call(call::Args),
     /// Decode and verify mandates offline.
@@ -103,6 +106,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Issue(args) => runtime.block_on(issue::run(args)),
         Command::Approve(args) => runtime.block_on(approve::approve(args)),
         Command::Reject(args) => runtime.block_on(approve::reject(args)),
+        Command::Delegation(args) => delegation::run(args),
         Command::Call(args) => runtime.block_on(call::run(args)),
         Command::Mandate(args) => mandate::run(args),
         Command::Audit(args) => runtime.block_on(audit::run(args)),

@@ -112,6 +112,10 @@ uuid_id!(
     /// One approval statement (`jti` of the statement).
     StatementId, "statement id"
 );
+uuid_id!(
+    /// One delegation (`jti` of the delegation).
+    DelegationId, "delegation id"
+);
 
 macro_rules! name_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $max:literal, $rule:literal, $allowed:expr) => {

@@ -12,6 +12,7 @@ mod app;
 mod approve;
 mod bundle_probe;
 mod cli;
+mod cli_delegation;
 mod compromise_matrix;
 mod connectors;
 mod decide;

@@ -1,5 +1,6 @@
 //! `schemas/` against what the program writes and reads: real documents fit, and what the program refuses does not.
 
+mod delegation;
 mod documents;
 
 use std::collections::BTreeMap;

@@ -1,9 +1,10 @@
-//! The fixtures of tests/vectors/{mandate,statement} and tests/golden/{mandate,statement}*, from their one source.
+//! The fixtures of tests/vectors/{mandate,statement,delegation} and tests/golden/{mandate,statement,delegation}*, from their one source.
 //!
 //! Everything here is written by hand, byte by byte, and signed with fixed keys; nothing of the program's own writers is
 //! used, so that the domain tests compare two independent spellings. `UPDATE_VECTORS=1 cargo test --test it vectors`
 //! writes the files. Signatures by P-256 keys are random: such a file is kept once it is there.
 
+mod delegation;
 mod jwks;
 mod mandate;
 mod people;
@@ -92,8 +93,12 @@ fn files() -> Vec<(String, String, bool)> {
     let mut files = people::files();
     files.extend(mandate::golden());
     files.extend(statement::golden());
+    files.extend(delegation::golden());
+    files.extend(people::files_of_delegations());
     files.extend(jwks::files());
-    for (folder, vectors) in [("mandate", mandate::vectors()), ("statement", statement::vectors())] {
+    let folders =
+        [("mandate", mandate::vectors()), ("statement", statement::vectors()), ("delegation", delegation::vectors())];
+    for (folder, vectors) in folders {
         let mut index = format!(
             "# Every .jws of this folder with the one outcome at 2026-12-01T00:00:00Z: ok, or the code of the error.\n\
              # Made by tests/it/vectors.rs.\n#\n# {:<36}  {:<26}  what it is\n",
@@ -126,7 +131,7 @@ fn the_fixtures_are_those_of_their_generator() {
 #[test]
 fn no_fixture_is_left_over() {
     let known: Vec<PathBuf> = files().into_iter().map(|(path, ..)| root().join(path)).collect();
-    for folder in ["vectors/mandate", "vectors/mandate/jwks", "vectors/statement"] {
+    for folder in ["vectors/mandate", "vectors/mandate/jwks", "vectors/statement", "vectors/delegation"] {
         for entry in std::fs::read_dir(root().join(folder)).unwrap() {
             let path = entry.unwrap().path();
             let kept = path.is_dir() || path.ends_with("alice-key.pem");

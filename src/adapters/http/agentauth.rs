@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::body;
 use super::problem::Problem;
 use super::server::Peer;
-use crate::domain::approval::{Challenge, ChallengeState};
+use crate::domain::approval::{Challenge, ChallengeState, Vote};
 use crate::domain::id::ChallengeId;
 use crate::domain::jose::MandateKeys;
 use crate::domain::json as strict;
@@ -162,13 +162,19 @@ fn waiting(challenge: &Challenge, issuer: &Issuer, status_url: &str) -> Value {
 
 /// Who has approved, and who else was named to be asked.
 fn approvers(challenge: &Challenge) -> Vec<Value> {
-    let approved = challenge
-        .votes()
-        .iter()
-        .map(|vote| json!({"id": vote.approver, "state": "approved", "approved_at": vote.approved_at}));
-    let has_voted = |id: &SpiffeId| challenge.votes().iter().any(|vote| vote.approver == *id);
+    let approved = challenge.votes().iter().map(approved_by);
+    let has_voted = |id: &SpiffeId| challenge.votes().iter().any(|vote| vote.principal() == id);
     let asked = challenge.draft().asked.iter().filter(|id| !has_voted(id));
     approved.chain(asked.map(|id| json!({"id": id, "state": "asked"}))).collect()
+}
+
+/// Who has approved, and for whom where not for herself.
+fn approved_by(vote: &Vote) -> Value {
+    let mut view = json!({"id": vote.approver, "state": "approved", "approved_at": vote.approved_at});
+    if let (Some(other), Some(members)) = (&vote.stood_in_for, view.as_object_mut()) {
+        members.insert("on_behalf_of".to_owned(), json!(other.on_behalf_of.id));
+    }
+    view
 }
 
 /// The claims that an approver signs; `iss`, `iat` and `jti` are her own. `exp` is the earliest that will do.
@@ -205,14 +211,26 @@ async fn challenges(
     Ok(no_store(Json(json!({ "challenges": views })).into_response()))
 }
 
-/// `GET /challenges/{id}`
+/// The delegation by which the caller looks at a challenge for another approver.
+const DELEGATION: &str = "atb-delegation";
+
+/// `GET /challenges/{id}`, with `ATB-Delegation` where the caller stands in for another.
 async fn challenge(
     State(state): State<AgentAuth>,
     Extension(Peer(peer)): Extension<Peer>,
     id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = state.challenge_id(&peer, id).await?;
-    let challenge = state.issuer.challenge(&peer, id).await?;
+    let mut delegations = headers.get_all(DELEGATION).iter();
+    let challenge = match (delegations.next(), delegations.next()) {
+        (None, _) => state.issuer.challenge(&peer, id).await?,
+        (Some(one), None) => state.issuer.challenge_for(&peer, id, one.to_str().unwrap_or_default()).await?,
+        (Some(_), Some(_)) => {
+            let refusal = Refusal::new(Code::SchemaViolation, "one `ATB-Delegation` at most");
+            return Err(state.issuer.refuse_at_door(peer.id(), refusal).await.into());
+        }
+    };
     Ok(no_store(Json(view(&challenge, &state.issuer)).into_response()))
 }
 

@@ -9,14 +9,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::ask::Ask;
+use super::delegation::OutOfScope;
 use super::statement::VerifiedStatement;
 use crate::domain::action::{CallRequest, RequestBinding};
 use crate::domain::catalogue::Tier;
-use crate::domain::id::{ChallengeId, Jti, PersonId, Revision, WorkspaceId};
+use crate::domain::id::{ChallengeId, DelegationId, Jti, PersonId, Revision, WorkspaceId};
 use crate::domain::jose::present;
 use crate::domain::json::Object;
 use crate::domain::leg::{ApprovalClaim, Approvals, ApproverKind, DualControlApprover};
-use crate::domain::policy::{ApprovalFact, Assessment, CountedApproval, Requirement};
+use crate::domain::mandate::MAX_MANDATE_BYTES;
+use crate::domain::policy::{ApprovalFact, Assessment, CountedApproval, OnBehalfOf, Requirement};
 use crate::domain::role::RoleClass;
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::text::PlainText;
@@ -80,20 +82,50 @@ pub struct Vote {
     pub person: PersonId,
     /// The classes of roles that it brought when it was counted.
     pub roles: Vec<RoleClass>,
-    /// The person whom it was given on behalf of; used up by it as well.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub on_behalf_of: Option<PersonId>,
     /// The statement's `iat`.
     pub approved_at: Timestamp,
     /// The statement.
     pub statement: String,
+    /// Whom the approver stood in for.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub stood_in_for: Option<StoodInFor>,
+}
+
+/// Whom an approver stood in for when her approval was counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoodInFor {
+    /// The delegator and the scope.
+    pub on_behalf_of: OnBehalfOf,
+    /// The person behind the delegator.
+    pub person: PersonId,
+    /// The delegation's `jti`.
+    pub delegation: DelegationId,
 }
 
 impl Vote {
-    /// Whether it has used up one of the people whom `counted` would.
-    fn uses_any_of(&self, counted: &CountedApproval) -> bool {
-        let used = |person: &PersonId| self.person == *person || self.on_behalf_of.as_ref() == Some(person);
-        used(&counted.person) || counted.on_behalf_of.as_ref().is_some_and(used)
+    /// In whose name it was given: the delegator's, or the approver's own.
+    pub fn principal(&self) -> &SpiffeId {
+        self.stood_in_for.as_ref().map_or(&self.approver, |other| &other.on_behalf_of.id)
+    }
+
+    /// The identities that this approval used up: who signed, and in whose name.
+    fn identities(&self) -> impl Iterator<Item = &SpiffeId> {
+        std::iter::once(&self.approver).chain(self.stood_in_for.iter().map(|other| &other.on_behalf_of.id))
+    }
+
+    /// The people that this approval used up.
+    fn people(&self) -> impl Iterator<Item = &PersonId> {
+        std::iter::once(&self.person).chain(self.stood_in_for.iter().map(|other| &other.person))
+    }
+
+    /// The approval as the policy is told of it.
+    pub fn fact(&self) -> ApprovalFact {
+        ApprovalFact {
+            id: self.approver.clone(),
+            approved_at: self.approved_at.as_secs(),
+            on_behalf_of: self.stood_in_for.as_ref().map(|other| other.on_behalf_of.clone()),
+        }
     }
 }
 
@@ -178,9 +210,18 @@ pub enum VoteRefused {
     /// Others were named to be asked.
     #[error("approver_not_asked")]
     NotAsked,
-    /// This identity's statement is counted already.
+    /// This identity is used up already: by a statement of its own, or by somebody who stood in for it.
     #[error("approver_already_counted")]
     AlreadyCounted,
+    /// What is asked lies outside the delegation.
+    #[error(transparent)]
+    OutOfScope(#[from] OutOfScope),
+    /// The policy counts the delegate without a word on whom she stands in for: it does not know delegations.
+    #[error("delegation_not_assessed")]
+    NotAssessed,
+    /// The mandate could not carry this statement beside the others that it needs.
+    #[error("statement_too_long")]
+    TooLong,
 }
 
 /// A challenge with one more approval.
@@ -303,14 +344,7 @@ impl Challenge {
 
     /// The approvals that count, as the policy is told of them.
     pub fn approval_facts(&self) -> Vec<ApprovalFact> {
-        self.votes
-            .iter()
-            .map(|vote| ApprovalFact {
-                id: vote.approver.clone(),
-                approved_at: vote.approved_at.as_secs(),
-                on_behalf_of: None,
-            })
-            .collect()
+        self.votes.iter().map(Vote::fact).collect()
     }
 }
 
@@ -336,11 +370,16 @@ impl PendingChallenge {
         now: Timestamp,
     ) -> Result<Voted, VoteRefused> {
         let Self(mut challenge) = self;
-        let approver = statement.approver();
-        if !challenge.draft.asked.is_empty() && !challenge.draft.asked.contains(approver) {
+        let draft = &challenge.draft;
+        if !draft.asked.is_empty() && !draft.asked.contains(statement.principal()) {
             return Err(VoteRefused::NotAsked);
         }
-        if challenge.votes.iter().any(|vote| vote.approver == *approver) {
+        if let Some(delegation) = statement.delegation() {
+            delegation.covers(&draft.ask.act, draft.tier)?;
+            delegation.covers_workspace(&draft.workspace)?;
+        }
+        let [approver, principal] = [statement.approver(), statement.principal()];
+        if challenge.votes.iter().flat_map(Vote::identities).any(|used| used == approver || used == principal) {
             return Err(VoteRefused::AlreadyCounted);
         }
         let counted = assessment
@@ -348,18 +387,19 @@ impl PendingChallenge {
             .iter()
             .find(|counted| counted.id == *approver)
             .ok_or_else(|| VoteRefused::NotCounted(assessment.refusal_of(approver).unwrap_or_default()))?;
-        // The policy says so already; nobody's directory may make one person two by changing between two votes.
-        if challenge.votes.iter().any(|vote| vote.uses_any_of(counted)) {
-            return Err(VoteRefused::NotCounted("same_person".to_owned()));
+        let vote = vote(statement, counted)?;
+        // The policy keeps one identity per person; the first that came stays here. A delegate and her delegator are two.
+        let mut used: Vec<_> = challenge.votes.iter().flat_map(Vote::people).collect();
+        for person in vote.people() {
+            if used.contains(&person) {
+                return Err(VoteRefused::NotCounted("same_person".to_owned()));
+            }
+            used.push(person);
         }
-        challenge.votes.push(Vote {
-            approver: approver.clone(),
-            person: counted.person.clone(),
-            roles: counted.roles.clone(),
-            on_behalf_of: counted.on_behalf_of.clone(),
-            approved_at: statement.approved_at(),
-            statement: statement.as_jws().to_owned(),
-        });
+        if vote.statement.len() > share(draft) {
+            return Err(VoteRefused::TooLong);
+        }
+        challenge.votes.push(vote);
         if !assessment.met {
             return Ok(Voted::Pending(challenge));
         }
@@ -371,6 +411,41 @@ impl PendingChallenge {
     pub fn reject(self, by: SpiffeId, reason: PlainText, now: Timestamp) -> Challenge {
         Challenge { state: State::Rejected { at: now, by, reason }, ..self.0 }
     }
+}
+
+/// The vote that a statement is, as the policy counted it.
+fn vote(statement: &VerifiedStatement, counted: &CountedApproval) -> Result<Vote, VoteRefused> {
+    let stood_in_for = match (statement.delegation(), &counted.on_behalf_of) {
+        (None, None) => None,
+        (Some(delegation), Some(person)) => Some(StoodInFor {
+            on_behalf_of: delegation.on_behalf_of(),
+            person: person.clone(),
+            delegation: delegation.claims().jti,
+        }),
+        _ => return Err(VoteRefused::NotAssessed),
+    };
+    Ok(Vote {
+        approver: statement.approver().clone(),
+        person: counted.person.clone(),
+        roles: counted.roles.clone(),
+        approved_at: statement.approved_at(),
+        statement: statement.as_jws().to_owned(),
+        stood_in_for,
+    })
+}
+
+/// How long each of the required statements may be, so that a mandate of at most [`MAX_MANDATE_BYTES`] has room for all:
+/// an approval that could not be carried is refused when it is given, not when the mandate is to be minted.
+fn share(draft: &ChallengeDraft) -> usize {
+    // base64url makes four characters of three bytes; header, signature, the claims that are not asked for, and the
+    // labels of each approval are shorter than this.
+    const ENVELOPE: usize = 1024;
+    const LABELS: usize = 256;
+    let asked = draft.ask.to_value().to_string().len();
+    let aud: usize = draft.aud.iter().map(|id| id.as_str().len().saturating_add(3)).sum();
+    let room = (MAX_MANDATE_BYTES / 4 * 3).saturating_sub(asked).saturating_sub(aud).saturating_sub(ENVELOPE);
+    let people = usize::try_from(draft.requirement.required.max(1)).unwrap_or(usize::MAX);
+    (room / people).saturating_sub(LABELS)
 }
 
 /// A challenge that has all its approvals and has time.

@@ -1,10 +1,12 @@
 //! Who agrees: what is asked, the challenge that waits for it, and the statements that prove an approval.
 //!
 //! An [`Ask`] is what an approver reads and signs. A [`Statement`] is believed only as a [`VerifiedStatement`], against
-//! the approver's own key. A [`Challenge`] changes state only by being consumed.
+//! the approver's own key; by a [`Delegation`] an approver lets another stand in for her. A [`Challenge`] changes state only by being consumed.
 
 mod ask;
 mod challenge;
+mod delegation;
+mod signed;
 mod statement;
 
 #[cfg(test)]
@@ -12,8 +14,12 @@ pub(crate) mod tests;
 
 pub use ask::Ask;
 pub use challenge::{
-    ApprovedChallenge, CallView, Challenge, ChallengeClosed, ChallengeDraft, ChallengeState, PendingChallenge, Vote,
-    VoteRefused, Voted,
+    ApprovedChallenge, CallView, Challenge, ChallengeClosed, ChallengeDraft, ChallengeState, PendingChallenge,
+    StoodInFor, Vote, VoteRefused, Voted,
+};
+pub use delegation::{
+    Delegation, DelegationError, MAX_DELEGATION_BYTES, MAX_DELEGATION_LIFETIME, OutOfScope, UnverifiedDelegation,
+    VerifiedDelegation,
 };
 pub use statement::{
     Decision, MAX_STATEMENT_BYTES, MAX_STATEMENT_LIFETIME, Statement, StatementError, UnverifiedStatement,

@@ -1,20 +1,22 @@
 //! The approval statement: a compact JWS by the approver's own key.
 //!
 //! Header `{alg, typ: "approval+jwt", x5c}` and nothing else; `alg` is `ES256` or `EdDSA` as the key in the SVID says.
-//! Claims `{iss, sub, aud, cid, sum, decision, iat, exp, jti}` and nothing else. Verified by AgentAuth before it counts
-//! and by the broker from the mandate alone.
+//! Claims `{iss, sub, aud, cid, sum, decision, iat, exp, jti}`, `del` where the approver stands in for another, and
+//! nothing else. Verified by AgentAuth before it counts and by the broker from the mandate alone.
 
 use std::time::Duration;
 
-use base64ct::{Base64, Encoding};
-use josekit::jws::{JwsHeader, JwsSigner};
+use josekit::jws::JwsSigner;
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
+use super::delegation::{DelegationError, UnverifiedDelegation, VerifiedDelegation};
+use super::signed::{self, SignedError, UnverifiedSigned};
 use crate::domain::id::{ChallengeId, Sha256Digest, StatementId};
-use crate::domain::jose::{self, Alg, JwsError, UnverifiedJws, Verifier};
+use crate::domain::jose::{JwsError, present};
 use crate::domain::mandate::LEEWAY;
-use crate::domain::spiffe::{Purpose, SpiffeId, SvidError, SvidKey, TrustBundles, UnverifiedSvid};
+use crate::domain::policy::ApprovalFact;
+use crate::domain::spiffe::{SpiffeId, SvidError, TrustBundles};
 use crate::domain::time::Timestamp;
 
 /// The `typ` of a statement.
@@ -59,6 +61,19 @@ pub enum StatementError {
     /// For another AgentAuth.
     #[error("the statement is for another audience")]
     Audience,
+    /// The delegation in it does not let this approver stand in for another.
+    #[error(transparent)]
+    Delegation(#[from] DelegationError),
+}
+
+impl From<SignedError> for StatementError {
+    fn from(error: SignedError) -> Self {
+        match error {
+            SignedError::Jws(error) => Self::Jws(error),
+            SignedError::Svid(error) => Self::Svid(error),
+            SignedError::Algorithm => Self::Algorithm,
+        }
+    }
 }
 
 impl StatementError {
@@ -77,6 +92,7 @@ impl StatementError {
             Self::Sum => "statement_digest",
             Self::Subject => "statement_subject",
             Self::Audience => "statement_audience",
+            Self::Delegation(error) => error.code(),
         }
     }
 }
@@ -111,6 +127,9 @@ pub struct Statement {
     pub exp: u64,
     /// The statement's own id.
     pub jti: StatementId,
+    /// The delegation, a compact JWS, where the approver stands in for another.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub del: Option<String>,
 }
 
 impl Statement {
@@ -119,25 +138,13 @@ impl Statement {
     /// # Errors
     /// When the signer fails.
     pub fn sign(&self, signer: &dyn JwsSigner, chain: &[CertificateDer<'_>]) -> Result<String, JwsError> {
-        let mut header = JwsHeader::new();
-        header.set_token_type(TYP);
-        header.set_x509_certificate_chain(&chain.iter().map(|der| der.as_ref().to_vec()).collect());
-        let payload = serde_json::to_vec(self).map_err(|error| JwsError::Claims(error.to_string()))?;
-        jose::sign(&header, &payload, signer)
+        signed::sign(self, TYP, signer, chain)
     }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    alg: Alg,
-    typ: String,
-    x5c: Vec<String>,
 }
 
 /// A statement whose signature and chain were not checked.
 #[derive(Debug, Clone)]
-pub struct UnverifiedStatement(UnverifiedJws<Header, Statement>);
+pub struct UnverifiedStatement(UnverifiedSigned<Statement>);
 
 impl UnverifiedStatement {
     /// Takes a statement apart.
@@ -145,31 +152,27 @@ impl UnverifiedStatement {
     /// # Errors
     /// When it is not a JWS of this type.
     pub fn parse(jws: &str) -> Result<Self, StatementError> {
-        let jws = UnverifiedJws::<Header, Statement>::parse(jws, MAX_STATEMENT_BYTES)?;
-        if jws.header.typ != TYP || !(1..=4).contains(&jws.header.x5c.len()) {
-            return Err(JwsError::Header.into());
-        }
-        Ok(Self(jws))
+        Ok(Self(UnverifiedSigned::parse(jws, TYP, MAX_STATEMENT_BYTES)?))
     }
 
     /// The challenge that the statement says it answers.
     pub fn unverified_challenge(&self) -> ChallengeId {
-        self.0.unverified_payload.cid
+        self.0.unverified_claims().cid
     }
 
     /// The approver that the statement says it is from.
     pub fn unverified_approver(&self) -> &SpiffeId {
-        &self.0.unverified_payload.iss
+        &self.0.unverified_claims().iss
     }
 
     /// All claims, for a reader who was told that they are not verified.
     pub fn unverified_claims(&self) -> &Statement {
-        &self.0.unverified_payload
+        self.0.unverified_claims()
     }
 
     /// When the statement says that it was signed.
     pub fn unverified_signed_at(&self) -> Timestamp {
-        Timestamp::from_secs(self.0.unverified_payload.iat)
+        Timestamp::from_secs(self.0.unverified_claims().iat)
     }
 
     /// Verifies chain, key and signature, and that the statement was good at `at`.
@@ -179,19 +182,9 @@ impl UnverifiedStatement {
     /// # Errors
     /// As the variants of [`StatementError`] say.
     pub fn verify(self, trust: &TrustBundles, at: Timestamp) -> Result<VerifiedStatement, StatementError> {
-        let chain = certificates(&self.0.header.x5c)?;
-        let svid = trust.verify(UnverifiedSvid::parse(&chain)?, Purpose::Signer, at)?;
-        let alg = self.0.header.alg;
-        if !matches!((svid.key(), alg), (SvidKey::P256(_), Alg::Es256) | (SvidKey::Ed25519(_), Alg::EdDsa)) {
-            return Err(StatementError::Algorithm);
-        }
-        let jws = self.0.as_str().to_owned();
-        let key = svid.key().clone();
-        let verifier = Verifier::new(alg, move |message: &[u8], signature: &[u8]| {
-            key.verify_jws(alg.as_str(), message, signature).is_ok()
-        });
-        let (_, claims) = self.0.verify(&verifier)?;
-        if claims.iss != *svid.id() {
+        let signed = self.0.verify(trust, at, &[])?;
+        let claims = signed.claims;
+        if claims.iss != signed.by {
             return Err(StatementError::Issuer);
         }
         let (iat, exp) = (Timestamp::from_secs(claims.iat), Timestamp::from_secs(claims.exp));
@@ -204,20 +197,33 @@ impl UnverifiedStatement {
         if at >= exp {
             return Err(StatementError::Expired);
         }
-        Ok(VerifiedStatement { claims, jws })
+        let delegation = delegation(&claims, trust, at, &signed.intermediates)?;
+        Ok(VerifiedStatement { claims, delegation, jws: signed.jws })
     }
 }
 
-fn certificates(x5c: &[String]) -> Result<Vec<CertificateDer<'static>>, StatementError> {
-    x5c.iter()
-        .map(|text| Base64::decode_vec(text).map(CertificateDer::from).map_err(|_| JwsError::Header.into()))
-        .collect()
+/// The delegation that the statement brings along: it must let exactly this approver do what the statement does, for as
+/// long as the statement is good.
+fn delegation(
+    claims: &Statement,
+    trust: &TrustBundles,
+    at: Timestamp,
+    lent: &[CertificateDer<'static>],
+) -> Result<Option<VerifiedDelegation>, DelegationError> {
+    let Some(jws) = &claims.del else { return Ok(None) };
+    let verified = UnverifiedDelegation::parse(jws)?.verify(trust, at, lent)?;
+    verified.lets(&claims.iss, &claims.aud, Timestamp::from_secs(claims.iat), Timestamp::from_secs(claims.exp))?;
+    if *verified.delegator() == claims.sub {
+        return Err(DelegationError::ByRequester);
+    }
+    Ok(Some(verified))
 }
 
 /// A statement by the approver's own key, good at the instant that was asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedStatement {
     claims: Statement,
+    delegation: Option<VerifiedDelegation>,
     jws: String,
 }
 
@@ -235,6 +241,25 @@ impl VerifiedStatement {
     /// When.
     pub fn approved_at(&self) -> Timestamp {
         Timestamp::from_secs(self.claims.iat)
+    }
+
+    /// The delegation that it rests on, where the approver stands in for another.
+    pub fn delegation(&self) -> Option<&VerifiedDelegation> {
+        self.delegation.as_ref()
+    }
+
+    /// In whose name it was given: the delegator's, or the approver's own.
+    pub fn principal(&self) -> &SpiffeId {
+        self.delegation.as_ref().map_or(&self.claims.iss, VerifiedDelegation::delegator)
+    }
+
+    /// The approval as the policy is told of it.
+    pub fn fact(&self) -> ApprovalFact {
+        ApprovalFact {
+            id: self.claims.iss.clone(),
+            approved_at: self.claims.iat,
+            on_behalf_of: self.delegation.as_ref().map(VerifiedDelegation::on_behalf_of),
+        }
     }
 
     /// The statement as it came.

@@ -83,10 +83,13 @@ impl JwsSigner for Key {
 /// A statement by `name` (bob or carol) over `sum`, as their own client would sign it.
 pub(crate) fn signed(name: &str, statement: &Statement) -> String {
     let seed = if name == "bob" { 3 } else { 4 };
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(read("vectors/statement", &format!("{name}.pem")).as_bytes())
-        .map(Result::unwrap)
-        .collect();
-    statement.sign(&Key::of(seed), &chain).unwrap()
+    statement.sign(&Key::of(seed), &chain(name)).unwrap()
+}
+
+/// The chain of bob or carol.
+pub(crate) fn chain(name: &str) -> Vec<CertificateDer<'static>> {
+    let pem = read("vectors/statement", &format!("{name}.pem"));
+    CertificateDer::pem_slice_iter(pem.as_bytes()).map(Result::unwrap).collect()
 }
 
 pub(crate) fn statement(name: &str, cid: ChallengeId, sum: Sha256Digest) -> Statement {
@@ -100,6 +103,7 @@ pub(crate) fn statement(name: &str, cid: ChallengeId, sum: Sha256Digest) -> Stat
         iat: now().as_secs() - 60,
         exp: now().as_secs() + 3540,
         jti: StatementId::new(now(), [1; 10]),
+        del: None,
     }
 }
 
@@ -175,7 +179,7 @@ fn one_person(_: &str) -> &str {
     "bob"
 }
 
-fn challenge(required: u32) -> Challenge {
+pub(crate) fn challenge(required: u32) -> Challenge {
     let claims: serde_json::Value = serde_json::from_str(&read("golden", "mandate-claims.json")).unwrap();
     let mut leg = claims["leg"].clone();
     leg.as_object_mut().unwrap().remove("dual_control");

@@ -2,7 +2,7 @@
 
 use super::LEEWAY;
 use super::claims::Claims;
-use crate::domain::approval::{StatementError, UnverifiedStatement, VerifiedStatement};
+use crate::domain::approval::{OutOfScope, StatementError, UnverifiedStatement, VerifiedStatement};
 use crate::domain::id::ChallengeId;
 use crate::domain::leg::LegError;
 use crate::domain::policy::ApprovalFact;
@@ -35,6 +35,17 @@ pub enum ApprovalsError {
     /// Statements of different challenges side by side.
     #[error("the approvals answer different challenges")]
     MixedChallenges,
+    /// What the mandate is for lies outside a delegation that an approval rests on.
+    #[error("the approval of `{approver}` rests on a delegation that does not cover it: {source}")]
+    OutOfScope {
+        /// Whose approval it is.
+        approver: SpiffeId,
+        /// What lies outside.
+        source: OutOfScope,
+    },
+    /// One identity behind two approvals, be it through a delegation.
+    #[error("the approval of `{0}` uses an identity that another approval has used up")]
+    UsedTwice(SpiffeId),
     /// The lifetime is not one that can be signed.
     #[error("the mandate's lifetime is not between 1 and 900 seconds")]
     Lifetime,
@@ -49,6 +60,8 @@ impl ApprovalsError {
             Self::Statement { source, .. } => source.code(),
             Self::Mislabelled(_) => "approval_mislabelled",
             Self::MixedChallenges => "approval_challenges_mixed",
+            Self::OutOfScope { source, .. } => source.code(),
+            Self::UsedTwice(_) => "approver_already_counted",
             Self::Lifetime => "mandate_lifetime",
         }
     }
@@ -94,7 +107,8 @@ impl ProvenApprovals {
                 Some((first, longest)) => Some((first, longest.max(until))),
                 None => Some((cid, until)),
             };
-            facts.push(ApprovalFact { id: approver.clone(), approved_at: statement.claims().iat, on_behalf_of: None });
+            stands(claims, &statement, &facts)?;
+            facts.push(statement.fact());
         }
         Ok(Self { facts, challenge })
     }
@@ -109,6 +123,20 @@ impl ProvenApprovals {
     pub fn challenge(&self) -> Option<(ChallengeId, Timestamp)> {
         self.challenge.map(|(cid, until)| (cid, until.plus(crate::domain::time::Ttl::MAX.as_duration()).plus(LEEWAY)))
     }
+}
+
+/// Who stands in for another does so within the delegation's acts and tiers, and neither of the two approves twice. The
+/// workspace is not in a mandate; the policy, which knows it, looks at it.
+fn stands(claims: &Claims, statement: &VerifiedStatement, before: &[ApprovalFact]) -> Result<(), ApprovalsError> {
+    let approver = || statement.approver().clone();
+    if let Some(delegation) = statement.delegation() {
+        let covered = delegation.covers(&claims.act, claims.tier);
+        covered.map_err(|source| ApprovalsError::OutOfScope { approver: approver(), source })?;
+    }
+    let used = |id: &SpiffeId| id == statement.approver() || id == statement.principal();
+    let of_fact =
+        |fact: &ApprovalFact| used(&fact.id) || fact.on_behalf_of.as_ref().is_some_and(|other| used(&other.id));
+    if before.iter().any(of_fact) { Err(ApprovalsError::UsedTwice(approver())) } else { Ok(()) }
 }
 
 fn prove(claims: &Claims, trust: &TrustBundles, statement: &str) -> Result<VerifiedStatement, StatementError> {

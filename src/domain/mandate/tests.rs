@@ -236,3 +236,44 @@ proptest! {
         prop_assert!(verify(&changed).is_err());
     }
 }
+
+/// The golden mandate with Bob's approval in Carol's name, or Carol's in Bob's, beside nobody else's.
+fn delegated(change: impl FnOnce(&mut crate::domain::approval::Delegation)) -> Claims {
+    let mut delegation: crate::domain::approval::Delegation =
+        serde_json::from_str(&read("golden", "delegation-claims.json")).unwrap();
+    change(&mut delegation);
+    let del = delegation.sign(&Key::of(4), &crate::domain::approval::tests::chain("carol")).unwrap();
+    let claims = golden();
+    let (sum, cid) =
+        (claims.ask().unwrap().sum(), ProvenApprovals::of(&claims, &trust()).unwrap().challenge().unwrap().0);
+    let plain = statement("bob", cid, sum);
+    let jws = signed("bob", &crate::domain::approval::Statement { del: Some(del), ..plain });
+    let mut value = serde_json::to_value(with("/leg/dual_control/approvers/0/statement", json!(jws))).unwrap();
+    value["leg"]["dual_control"]["approvers"].as_array_mut().unwrap().truncate(1);
+    serde_json::from_value(value).unwrap()
+}
+
+#[test]
+fn a_delegated_approval_is_proven_from_the_mandate_alone() {
+    let claims = delegated(|_| ());
+    let proven = ProvenApprovals::of(&claims, &trust()).unwrap();
+    let other = proven.facts()[0].on_behalf_of.as_ref().unwrap();
+    assert_eq!(other.id.as_str(), "spiffe://atb.dev/approver/carol");
+    assert_eq!(serde_json::to_value(&proven.facts()[0]).unwrap()["on_behalf_of"]["acts"][0], "erp.*");
+    assert_eq!(proof(&delegated(|d| d.tiers = vec![crate::domain::catalogue::Tier::Critical])), "delegation_tier");
+    assert_eq!(proof(&delegated(|d| d.acts = vec!["erp.*".to_owned().try_into().unwrap()])), "delegation_act");
+    assert_eq!(proof(&delegated(|delegation| delegation.exp = now().as_secs() + 60)), "delegation_expired");
+}
+
+#[test]
+fn the_issuers_key_cannot_count_a_delegator_beside_her_delegate() {
+    let carols = serde_json::to_value(golden().leg.dual_control.unwrap().approvers).unwrap()[1].clone();
+    let beside = |first: bool| {
+        let mut value = serde_json::to_value(delegated(|_| ())).unwrap();
+        let approvers = value["leg"]["dual_control"]["approvers"].as_array_mut().unwrap();
+        approvers.insert(usize::from(!first), carols.clone());
+        serde_json::from_value::<Claims>(value).unwrap()
+    };
+    assert_eq!(proof(&beside(true)), "approver_already_counted");
+    assert_eq!(proof(&beside(false)), "approver_already_counted");
+}

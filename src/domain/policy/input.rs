@@ -1,6 +1,6 @@
 //! What the policy is told. The document is text from here on: what is evaluated is what is recorded and replayed.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::bundle::ActPattern;
 use crate::domain::action::{CallPath, CallRequest, Method};
@@ -65,21 +65,22 @@ pub struct ApprovalFact {
     pub id: SpiffeId,
     /// When, in seconds since the epoch.
     pub approved_at: u64,
-    /// On whose behalf, where it was not in the approver's own name.
+    /// In whose name, where the signer stood in for another by a delegation that was verified too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<OnBehalfOf>,
 }
 
-/// A delegation that was verified against the delegator's own key: whose right it is, and how far it goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Whom an approver stood in for, and for what: the scope of the delegation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OnBehalfOf {
     /// The delegator.
     pub id: SpiffeId,
-    /// The tiers that it covers.
+    /// For which tiers.
     pub tiers: Vec<Tier>,
-    /// The acts that it covers.
+    /// For which acts.
     pub acts: Vec<ActPattern>,
-    /// The workspaces that it covers.
+    /// In which workspaces.
     pub workspaces: Vec<WorkspaceId>,
 }
 

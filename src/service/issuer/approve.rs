@@ -6,7 +6,7 @@ use crate::domain::approval::{
 };
 use crate::domain::id::ChallengeId;
 use crate::domain::ledger::{EventType, Subject};
-use crate::domain::policy::{ApprovalFact, Assessment, Bundle};
+use crate::domain::policy::{Assessment, Bundle};
 use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
 use crate::domain::text::PlainText;
 use crate::domain::time::Timestamp;
@@ -60,7 +60,7 @@ impl Issuer {
     /// A refusal, on record; nothing was counted.
     pub async fn approve(&self, caller: &VerifiedSvid, id: ChallengeId, statement: &str) -> Result<Approval, Refusal> {
         let bundle = self.approver_of(caller, Some(id)).await?;
-        let stored = self.visible(caller, &bundle, id).await?;
+        let stored = self.answered(caller, &bundle, id, statement).await?;
         let subject = Subject { caller: Some(caller.id().clone()), ..subject_of(&stored.value) };
         let verified = match self.verify_statement(statement, &stored.value) {
             Ok(verified) if verified.approver() == caller.id() => verified,
@@ -196,7 +196,7 @@ impl Issuer {
     pub(super) fn prove_votes(&self, challenge: &Challenge) -> Result<(), Refusal> {
         for vote in challenge.votes() {
             let verified = self.verify_statement(&vote.statement, challenge).map_err(|e| statement_refused(&e))?;
-            if *verified.approver() != vote.approver || verified.approved_at() != vote.approved_at {
+            if verified.fact() != vote.fact() {
                 let detail = "a counted approval is not the one that its statement gives";
                 return Err(Refusal::because(Code::ApprovalRefused, "approval_mislabelled", detail));
             }
@@ -234,6 +234,10 @@ impl Issuer {
             let mut subject = Subject { caller: Some(statement.approver().clone()), ..subject_of(&challenge) };
             subject.detail.insert("state".to_owned(), challenge.state().as_str().to_owned());
             subject.detail.insert("statement".to_owned(), statement.claims().jti.to_string());
+            if let Some(delegation) = statement.delegation() {
+                subject.detail.insert("on_behalf_of".to_owned(), delegation.delegator().to_string());
+                subject.detail.insert("delegation".to_owned(), delegation.claims().jti.to_string());
+            }
             // The verdict falls with the last approval; until then there is none, and above all no denial.
             subject.allow = approved.then_some(true);
             let entry = self.entry(EventType::PoaApprovalRecorded, challenge.draft().workspace.clone(), subject);
@@ -252,11 +256,7 @@ impl Issuer {
         let draft = challenge.draft();
         let mut approvals = challenge.approval_facts();
         if !approvals.iter().any(|fact| fact.id == *statement.approver()) {
-            approvals.push(ApprovalFact {
-                id: statement.approver().clone(),
-                approved_at: statement.claims().iat,
-                on_behalf_of: None,
-            });
+            approvals.push(statement.fact());
         }
         let asked = Asked {
             ask: &draft.ask,
@@ -271,7 +271,7 @@ impl Issuer {
     }
 
     /// The directory, if it knows the caller as an approver.
-    async fn approver_of(
+    pub(super) async fn approver_of(
         &self,
         caller: &VerifiedSvid,
         challenge_id: Option<ChallengeId>,
@@ -286,7 +286,7 @@ impl Issuer {
         Err(self.refuse(EventType::PoaApprovalRefused, subject, refusal).await)
     }
 
-    async fn visible(
+    pub(super) async fn visible(
         &self,
         caller: &VerifiedSvid,
         bundle: &Bundle,
@@ -307,7 +307,7 @@ impl Issuer {
 
 /// An approver sees what she might be asked: same workspace, and named if names were given. Whether her approval counts
 /// is the policy's answer, given with its reason when she tries.
-fn may_see(bundle: &Bundle, approver: &SpiffeId, challenge: &Challenge) -> bool {
+pub(super) fn may_see(bundle: &Bundle, approver: &SpiffeId, challenge: &Challenge) -> bool {
     let draft = challenge.draft();
     let named = draft.asked.is_empty() || draft.asked.contains(approver);
     named && bundle.approver(approver).is_some_and(|entry| entry.workspaces.contains(&draft.workspace))

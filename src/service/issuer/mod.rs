@@ -6,6 +6,7 @@
 //! [`SealedMandate::release`]: crate::domain::mandate::SealedMandate::release
 
 mod approve;
+mod delegated;
 mod mint;
 mod request;
 

@@ -2,8 +2,9 @@
 
 use atb::adapters::clock::{SystemClock, SystemEntropy};
 use atb::adapters::signer;
-use atb::domain::approval::{Decision, Statement};
-use atb::domain::id::StatementId;
+use atb::domain::approval::{Decision, Delegation, Statement};
+use atb::domain::catalogue::Tier;
+use atb::domain::id::{DelegationId, StatementId};
 use atb::service::ports::{Clock as _, Entropy as _};
 use rustls::pki_types::CertificateDer;
 use serde_json::Value;
@@ -26,7 +27,30 @@ impl Caller {
             iat: now.as_secs(),
             exp: asked["exp"].as_u64().unwrap(),
             jti: StatementId::new(now, SystemEntropy.bytes()),
+            del: None,
         }
+    }
+
+    /// A delegation by this identity, good for two hours and for every act of this workspace, before a test narrows it.
+    pub fn delegation(&self, to: &Caller, shown: &Value) -> Delegation {
+        let now = SystemClock.now();
+        Delegation {
+            iss: self.id(),
+            sub: to.id(),
+            aud: shown["statement"]["aud"].as_str().unwrap().parse().unwrap(),
+            tiers: Tier::ALL.to_vec(),
+            acts: vec!["*".to_owned().try_into().unwrap()],
+            workspaces: vec!["default".parse().unwrap()],
+            iat: now.as_secs(),
+            nbf: now.as_secs(),
+            exp: now.as_secs() + 2 * 3600,
+            jti: DelegationId::new(now, SystemEntropy.bytes()),
+        }
+    }
+
+    /// Signs a delegation with this identity's key, under its chain.
+    pub fn delegate(&self, delegation: &Delegation) -> String {
+        delegation.sign(signer::svid_signer(&self.key).unwrap().as_ref(), &self.chain()).unwrap()
     }
 
     /// Signs with this identity's key, under its chain.

@@ -14,6 +14,8 @@ pub const AUTHORITY: u8 = 1;
 pub const FOREIGN_AUTHORITY: u8 = 2;
 pub const BOB: u8 = 3;
 pub const CAROL: u8 = 4;
+pub const ROOT: u8 = 5;
+pub const INTERMEDIATE: u8 = 6;
 pub const AGENTAUTH: u8 = 7;
 pub const THIEF: u8 = 9;
 
@@ -32,6 +34,24 @@ pub fn authority(seed: u8) -> CertifiedIssuer<'static, KeyPair> {
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     CertifiedIssuer::self_signed(params, ed25519(seed)).unwrap()
+}
+
+/// The authority of a second root, which may have others below it, and one that is.
+pub fn intermediate() -> CertifiedIssuer<'static, KeyPair> {
+    CertifiedIssuer::signed_by(above(1, 2046), ed25519(INTERMEDIATE), &root()).unwrap()
+}
+
+pub fn root() -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = above(2, 2046);
+    params.distinguished_name.push(DnType::OrganizationName, "root");
+    CertifiedIssuer::self_signed(params, ed25519(ROOT)).unwrap()
+}
+
+fn above(path_length: u8, until: i32) -> CertificateParams {
+    let mut params = params("spiffe://atb.dev", until);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_length));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
 }
 
 /// A leaf as the rules want it, for a fixture to spoil.
@@ -70,14 +90,34 @@ pub fn alice_x5c() -> String {
     x5c(&leaf("spiffe://atb.dev/approver/alice"), &alice(), &authority(AUTHORITY))
 }
 
+fn pem(base64: &str) -> String {
+    let lines: Vec<_> = base64.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+}
+
+/// What the domain tests need beside the delegations: both roots, and Bob and Carol below the intermediate.
+pub fn files_of_delegations() -> Vec<(String, String, bool)> {
+    let below = intermediate();
+    let leaf = |name: &str, seed| x5c(&leaf(&format!("spiffe://atb.dev/approver/{name}")), &ed25519(seed), &below);
+    let chain = |leaf: String| pem(&leaf) + &pem(&Base64::encode_string(below.der()));
+    [
+        ("trust", pem(&Base64::encode_string(authority(AUTHORITY).der())) + &pem(&Base64::encode_string(root().der()))),
+        ("bob-chain", chain(leaf("bob", BOB))),
+        ("carol-chain", chain(leaf("carol", CAROL))),
+    ]
+    .map(|(name, text)| (format!("vectors/delegation/{name}.pem"), text, false))
+    .into()
+}
+
 /// What the domain tests need beside the statements.
 pub fn files() -> Vec<(String, String, bool)> {
-    let pem = |base64: &str| {
-        let lines: Vec<_> = base64.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
-    };
     let authority = Base64::encode_string(authority(AUTHORITY).der());
     [("trust", authority), ("bob", bob_x5c()), ("carol", carol_x5c()), ("alice", alice_x5c())]
         .map(|(name, der)| (format!("vectors/statement/{name}.pem"), pem(&der), false))
         .into()
+}
+
+/// The DER of an authority in standard base64.
+pub fn base64_of(authority: &CertifiedIssuer<'static, KeyPair>) -> String {
+    Base64::encode_string(authority.der())
 }

@@ -4,7 +4,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 
 use super::people::{self, AUTHORITY, BOB, CAROL, FOREIGN_AUTHORITY};
-use super::{NOW, Vector, base64url, changed, jws, jws_with_small_order_r, signing_input, without};
+use super::{NOW, Vector, base64url, changed, delegation, jws, jws_with_small_order_r, signing_input, without};
 
 /// What the fixtures' challenge is about; the domain tests ask with the same values.
 const CID: &str = "019ad741-0000-7000-8000-00000000c1d0";
@@ -50,7 +50,76 @@ pub fn vectors() -> Vec<Vector> {
     let mut vectors = chains();
     vectors.extend(headers());
     vectors.extend(payloads());
+    vectors.extend(delegated());
     vectors
+}
+
+/// Bob's statements in somebody else's name.
+fn delegated() -> Vec<Vector> {
+    let good = claims("bob", CID, SUM, 'b');
+    let head = header("EdDSA", &people::bob_x5c());
+    let with = |del: &str| jws(&head, &changed(&good, "}", &format!(r#","del":{del}}}"#)), BOB);
+    let vector = |name: &str, expected, what, delegation: String| {
+        Vector::new(name, expected, what, with(&format!(r#""{delegation}""#)))
+    };
+    let carols = delegation::claims();
+    let by_carol = |claims: &str| jws(&delegation::header("EdDSA", &people::carol_x5c()), claims, CAROL);
+    let claim = |from: &str, to: &str| by_carol(&changed(&carols, from, to));
+    let agent = "spiffe://atb.dev/agent/procurement";
+    let agents = people::x5c(&people::leaf(agent), &people::ed25519(CAROL), &people::authority(AUTHORITY));
+    vec![
+        vector("valid-delegated", "ok", "Bob for Carol", by_carol(&carols)),
+        Vector::new("del-null", "statement_malformed", "a member without a value", with("null")),
+        Vector::new("del-object", "statement_malformed", "claims that nobody signed", with(&carols)),
+        Vector::new("del-array", "statement_malformed", "a list", with(&format!(r#"["{}"]"#, by_carol(&carols)))),
+        Vector::new(
+            "del-duplicate",
+            "statement_malformed",
+            "two delegations",
+            with(&format!(r#""{0}","del":"{0}""#, by_carol(&carols))),
+        ),
+        vector("del-empty", "delegation_malformed", "no JWS", String::new()),
+        vector(
+            "del-is-a-statement",
+            "delegation_malformed",
+            "Carol's statement in its place",
+            self::good(CAROL, CID, SUM),
+        ),
+        vector(
+            "del-for-another-delegate",
+            "delegation_delegate",
+            "given to Alice",
+            claim("approver/bob", "approver/alice"),
+        ),
+        vector(
+            "del-for-another-audience",
+            "delegation_audience",
+            "for the broker",
+            claim("atb.dev/agentauth", "atb.dev/broker"),
+        ),
+        vector(
+            "del-ends-before-the-statement",
+            "delegation_expired",
+            "one second too early",
+            claim(&(NOW + 86_400).to_string(), &(NOW + 3539).to_string()),
+        ),
+        vector(
+            "del-begins-after-the-statement",
+            "delegation_not_yet_valid",
+            "six seconds too late",
+            claim(&format!(r#""nbf":{}"#, NOW - 86_400), &format!(r#""nbf":{}"#, NOW - 54)),
+        ),
+        vector(
+            "del-by-the-agent-that-asks",
+            "delegation_by_requester",
+            "its own approval through Bob",
+            jws(
+                &delegation::header("EdDSA", &agents),
+                &changed(&carols, "spiffe://atb.dev/approver/carol", agent),
+                CAROL,
+            ),
+        ),
+    ]
 }
 
 fn chains() -> Vec<Vector> {

@@ -78,6 +78,11 @@ pub struct Agent {
 pub struct ActPattern(String);
 
 impl ActPattern {
+    /// The pattern as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether the act is one of them.
     pub fn covers(&self, act: &ActionName) -> bool {
         match self.0.strip_suffix('*') {
