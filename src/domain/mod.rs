@@ -12,6 +12,7 @@ pub mod spiffe;
 
 pub mod action;
 pub mod catalogue;
+pub mod sentence;
 
 pub mod leg;
 

@@ -174,7 +174,7 @@ fn approvers(challenge: &Challenge) -> Vec<Value> {
 fn statement(challenge: &Challenge, issuer: &Issuer) -> Value {
     json!({
         "sub": challenge.agent(), "aud": issuer.settings().id, "cid": challenge.id(), "sum": challenge.ask().sum(),
-        "decision": "approve", "exp": challenge.expires_at().as_secs(),
+        "view": challenge.draft().view.digest(), "decision": "approve", "exp": challenge.expires_at().as_secs(),
     })
 }
 
@@ -228,6 +228,7 @@ fn view(challenge: &Challenge, issuer: &Issuer) -> Value {
             "connector": call.binding.connector, "method": call.binding.method, "path": call.binding.path,
             "params": call.params, "digest": call.binding.digest,
         })),
+        "view": draft.view,
         "required": draft.requirement.required,
         "executives": draft.requirement.executives,
         "approved": challenge.votes().len(),

@@ -9,6 +9,7 @@ mod permit;
 use std::sync::Arc;
 
 use super::facts;
+use super::view;
 use super::ports::{Burn, BurnError, CallDirectory, Clock, Entropy, Ledger, PolicyPoint};
 use super::refusal::{Code, Refusal};
 use crate::domain::action::CallRequest;
@@ -214,6 +215,7 @@ impl Broker {
             let detail = "the mandate's legal template is not in force any more";
             return Err(Refusal::because(Code::Denied, "leg_template_unknown", detail));
         }
+        view::was_shown(&judged.bundle, mandate, approvals, call)?;
         Ok(judged.verdict)
     }
 

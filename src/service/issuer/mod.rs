@@ -18,6 +18,7 @@ use super::ports::{AdvanceError, CallDirectory, Challenges, Clock, Entropy, Judg
 use super::refusal::{Code, Refusal};
 use crate::domain::action::CallRequest;
 use crate::domain::approval::{Ask, CallView, Challenge, ChallengeDraft};
+use crate::service::view;
 use crate::domain::id::{ChallengeId, DecisionId, EventId, Jti, KeyId, WorkspaceId};
 use crate::domain::json;
 use crate::domain::ledger::{Entry, EventType, Subject};
@@ -196,8 +197,10 @@ impl Issuer {
         let requirement = self.allowed(&judged, subject).map_err(|refusal| refusal.decided(decision_id))?;
         let tier =
             tier.ok_or_else(|| Refusal::because(Code::Denied, "unknown_act", "the catalogue does not have this act"))?;
+        let call = call.as_ref().map(CallView::from);
         let draft = ChallengeDraft {
-            call: call.as_ref().map(CallView::from),
+            view: view::of(&judged.bundle, &ask, call.as_ref())?,
+            call,
             ask,
             workspace,
             tier,
