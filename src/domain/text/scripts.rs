@@ -1,5 +1,6 @@
 //! Which letters do not belong to the word or the text that they stand in (UTS #39 §4 and §5).
 
+use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 use unicode_script::{Script, ScriptExtension, UnicodeScript as _};
 use unicode_security::mixed_script::AugmentedScriptSet;
@@ -91,7 +92,7 @@ fn foreign_letters(text: &str, start: usize, word: &str, distinct: &[Script], fi
         let home = home_of(word);
         let foreign = |c: char| !c.script_extension().contains_script(home);
         find(TextDefect::MixedScript, &foreign);
-        find(TextDefect::Lookalike, &|c| foreign(c) && home == Script::Latin && looks_latin(c));
+        find(TextDefect::Lookalike, &|c| foreign(c) && looks_latin(c));
         return;
     }
     let mut letters = word.chars().filter(|c| !c.is_ascii() && c.is_alphanumeric()).peekable();
@@ -152,7 +153,8 @@ fn looks_latin(c: char) -> bool {
 fn is_lookalike_symbol(c: char, distinct: &[Script]) -> bool {
     let everyday = matches!(c,
         '‐'..='―' | '‘'..='‟' | '•' | '′' | '″' | '‹' | '›' | '−' | '\u{a1}'..='\u{ff}');
-    if everyday || !looks_like_ascii(c) {
+    // A compatibility form is found, or let pass, as one.
+    if everyday || c.nfkc().ne([c]) || !looks_like_ascii(c) {
         return false;
     }
     let scripts: ScriptExtension = c.script_extension();

@@ -94,6 +94,7 @@ fn what_honest_texts_have_is_shown_with_a_warning_and_not_refused() {
         ("Article 6\u{a0}: le contrat", TextDefect::Compatibility),
         ("הספק V-1001", TextDefect::MixedDirection),
         ("ΔT of 5 K", TextDefect::MixedScript),
+        ("a resistor of 5 kΩ", TextDefect::MixedScript),
     ] {
         assert_eq!(scrutinise(text).first().map(|finding| finding.kind), Some(kind), "{text}");
         assert!(text.parse::<PlainText>().is_ok(), "{text}");
