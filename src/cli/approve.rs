@@ -75,7 +75,9 @@ pub async fn approve(args: ApproveArgs) -> anyhow::Result<ExitCode> {
     let shown = Shown::check(&response.body)?;
     shown.print(args.format);
     if args.yes && !args.accept_flagged && !shown.view.flags().is_empty() {
-        output::note("not signed: the view has warnings (⚠); read it, and pass --accept-flagged to sign it all the same");
+        output::note(
+            "not signed: the view has warnings (⚠); read it, and pass --accept-flagged to sign it all the same",
+        );
         return Ok(ExitCode::from(1));
     }
     if !args.yes && !confirmed()? {
@@ -173,9 +175,8 @@ impl Shown {
         if view.digest() != claims.view {
             bail!("the statement to sign is over another view than the one shown: do not approve, tell security");
         }
-        let facts = View::facts_of(&ask, call.as_ref()).context(
-            "the call that is shown is not the one that is signed: do not approve, tell security",
-        )?;
+        let facts = View::facts_of(&ask, call.as_ref())
+            .context("the call that is shown is not the one that is signed: do not approve, tell security")?;
         if facts != view.facts() || member("tier")? != json!(view.tier()) {
             bail!("the view shows other facts than what is asked: do not approve, tell security");
         }

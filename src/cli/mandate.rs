@@ -217,7 +217,9 @@ fn check_view(
     let call = match (&claims.req, &given.params) {
         (Some(_), None) => return Ok("not checked: needs --params"),
         (Some(req), Some(params)) => Some(CallView { binding: req.clone(), params: params.clone() }),
-        (None, Some(_)) => return Err(("params_not_asked", "the mandate is not tied to a call: leave --params out".to_owned())),
+        (None, Some(_)) => {
+            return Err(("params_not_asked", "the mandate is not tied to a call: leave --params out".to_owned()));
+        }
         (None, None) => None,
     };
     let unknown = || ("unknown_act", "the policy at hand does not have this act".to_owned());

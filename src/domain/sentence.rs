@@ -201,8 +201,21 @@ mod tests {
         }
         let long = "x".repeat(241);
         for bad in [
-            "", " ", "Read {{a", "Read a}}", "Read {a}", "Read {{}}", "Read {{a b}}", "Read {{{a}}}", "Read {{a}} }",
-            "Read\n{{a}}", "Read \u{202e}{{a}}", "R\u{435}ad {{a}}", "Ｒead", "⟦{{a}}\u{200b}⟧", &long,
+            "",
+            " ",
+            "Read {{a",
+            "Read a}}",
+            "Read {a}",
+            "Read {{}}",
+            "Read {{a b}}",
+            "Read {{{a}}}",
+            "Read {{a}} }",
+            "Read\n{{a}}",
+            "Read \u{202e}{{a}}",
+            "R\u{435}ad {{a}}",
+            "Ｒead",
+            "⟦{{a}}\u{200b}⟧",
+            &long,
         ] {
             assert!(bad.parse::<Sentence>().is_err(), "{bad:?}");
         }

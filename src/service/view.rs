@@ -11,9 +11,10 @@ use crate::service::refusal::{Code, Refusal};
 /// # Errors
 /// A refusal when the bundle does not have the act, or the call is not the one that is asked for.
 pub fn of(bundle: &Bundle, ask: &Ask, call: Option<&CallView>) -> Result<View, Refusal> {
-    let entry = bundle.catalogue().find(&ask.act).ok_or_else(|| {
-        Refusal::because(Code::Denied, "unknown_act", "the catalogue does not have this act")
-    })?;
+    let entry = bundle
+        .catalogue()
+        .find(&ask.act)
+        .ok_or_else(|| Refusal::because(Code::Denied, "unknown_act", "the catalogue does not have this act"))?;
     View::of(ask, call, entry).map_err(|error| Refusal::because(Code::CallRefused, error.code(), error.to_string()))
 }
 
@@ -30,9 +31,10 @@ pub fn was_shown(
     if approvals.is_empty() {
         return Ok(());
     }
-    let ask = mandate.claims().ask().map_err(|error| {
-        Refusal::because(Code::MandateRefused, "mandate_lifetime", error.to_string())
-    })?;
+    let ask = mandate
+        .claims()
+        .ask()
+        .map_err(|error| Refusal::because(Code::MandateRefused, "mandate_lifetime", error.to_string()))?;
     let tied = ask.req.is_some().then(|| CallView::from(call));
     let view = of(bundle, &ask, tied.as_ref())?;
     approvals

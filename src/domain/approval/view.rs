@@ -168,8 +168,7 @@ impl View {
 
     /// For a terminal: the sentence, the facts, and behind each flagged fact its warnings.
     pub fn lines(&self) -> Vec<String> {
-        let mut lines =
-            vec![self.sentence.clone(), format!("{:<LABEL$}  {} ({} tier)", "what", self.title, self.tier)];
+        let mut lines = vec![self.sentence.clone(), format!("{:<LABEL$}  {} ({} tier)", "what", self.title, self.tier)];
         for fact in &self.facts {
             lines.push(format!("{:<LABEL$}  {}", fact.label, fact.value));
             lines.extend(fact.flags.iter().map(|flag| format!("  ⚠ {}: {}", flag.as_str(), flag.explain())));

@@ -85,13 +85,26 @@ fn a_view_shows_everything_that_is_asked_in_a_fixed_order() {
     assert_eq!(lines[..expected.len()], expected);
     let all = lines.join("\n");
     for shown in [
-        "parameters digest       sha-256:", "constraint /payment_limit/max  25000", "jurisdiction            EU",
-        "basis                   LEGAL", "accountable type        employee", "accountable id          dave",
-        "accountable name        Dave Dorn", "reference               MSA-1001", "description             change the",
-        "template                legal-obligation", "template version        1.2.0", "template digest         sha-256:",
-        "ticket system           jira", "ticket                  FIN-7", "regulation              GDPR Art. 6(1)(c)",
-        "retention               3650 days", "data subject            vendor", "purpose                 payment",
-        "approval reference      CAB-12", "lifetime                300 seconds, one use",
+        "parameters digest       sha-256:",
+        "constraint /payment_limit/max  25000",
+        "jurisdiction            EU",
+        "basis                   LEGAL",
+        "accountable type        employee",
+        "accountable id          dave",
+        "accountable name        Dave Dorn",
+        "reference               MSA-1001",
+        "description             change the",
+        "template                legal-obligation",
+        "template version        1.2.0",
+        "template digest         sha-256:",
+        "ticket system           jira",
+        "ticket                  FIN-7",
+        "regulation              GDPR Art. 6(1)(c)",
+        "retention               3650 days",
+        "data subject            vendor",
+        "purpose                 payment",
+        "approval reference      CAB-12",
+        "lifetime                300 seconds, one use",
     ] {
         assert!(all.contains(&format!("\n{shown}")), "{shown} is not in\n{all}");
     }
@@ -103,15 +116,28 @@ fn whatever_changes_in_what_is_asked_changes_the_view_and_its_lines() {
     let call = call(&usual());
     let before = view(&usual());
     for (pointer, other) in [
-        ("/sub", json!("spiffe://atb.dev/agent/support")), ("/act", json!("erp.vendor.delete")),
-        ("/con/payment_limit/max", json!(250_000)), ("/con", json!({})), ("/ttl", json!(299)),
-        ("/leg/jurisdiction", json!("DE")), ("/leg/basis", json!("LI")), ("/leg/ref", json!("MSA-1002")),
-        ("/leg/description", json!("read")), ("/leg/accountable_party/id", json!("erin")),
-        ("/leg/accountable_party/type", json!("contractor")), ("/leg/accountable_party/display_name", json!("Eve")),
-        ("/leg/template/id", json!("contract")), ("/leg/template/version", json!("1.2.1")),
-        ("/leg/template/digest", json!(Sha256Digest::of(b"x"))), ("/leg/ticket/system", json!("snow")),
-        ("/leg/ticket/ref", json!("FIN-8")), ("/leg/regulation_refs", json!([])), ("/leg/retention_days", json!(1)),
-        ("/leg/data_subject", json!("customer")), ("/leg/purpose", json!("other")), ("/leg/approval_ref", json!("-")),
+        ("/sub", json!("spiffe://atb.dev/agent/support")),
+        ("/act", json!("erp.vendor.delete")),
+        ("/con/payment_limit/max", json!(250_000)),
+        ("/con", json!({})),
+        ("/ttl", json!(299)),
+        ("/leg/jurisdiction", json!("DE")),
+        ("/leg/basis", json!("LI")),
+        ("/leg/ref", json!("MSA-1002")),
+        ("/leg/description", json!("read")),
+        ("/leg/accountable_party/id", json!("erin")),
+        ("/leg/accountable_party/type", json!("contractor")),
+        ("/leg/accountable_party/display_name", json!("Eve")),
+        ("/leg/template/id", json!("contract")),
+        ("/leg/template/version", json!("1.2.1")),
+        ("/leg/template/digest", json!(Sha256Digest::of(b"x"))),
+        ("/leg/ticket/system", json!("snow")),
+        ("/leg/ticket/ref", json!("FIN-8")),
+        ("/leg/regulation_refs", json!([])),
+        ("/leg/retention_days", json!(1)),
+        ("/leg/data_subject", json!("customer")),
+        ("/leg/purpose", json!("other")),
+        ("/leg/approval_ref", json!("-")),
     ] {
         let mut value = ask_value(&call);
         *value.pointer_mut(pointer).unwrap() = other;
@@ -119,7 +145,8 @@ fn whatever_changes_in_what_is_asked_changes_the_view_and_its_lines() {
         assert_ne!(after.digest(), before.digest(), "{pointer}");
         assert_ne!(after.lines(), before.lines(), "{pointer}");
     }
-    for (pointer, other) in [("connector", json!("crm")), ("method", json!("PUT")), ("path", json!("/vendors/V-1002"))] {
+    for (pointer, other) in [("connector", json!("crm")), ("method", json!("PUT")), ("path", json!("/vendors/V-1002"))]
+    {
         let mut binding = serde_json::to_value(&call.binding).unwrap();
         binding[pointer] = other;
         let call = CallView { binding: serde_json::from_value(binding).unwrap(), params: call.params.clone() };
@@ -190,18 +217,34 @@ fn a_view_is_read_back_as_it_was_written_and_no_other_version_is_read() {
 /// Texts that try to look like something else: like JSON, like pointers, like another fact.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
-        Just("1".to_owned()), Just("null".to_owned()), Just("list of 1".to_owned()), Just("none".to_owned()),
-        Just("\"".to_owned()), Just("a/b".to_owned()), Just("a~1b".to_owned()), Just("0".to_owned()),
-        Just("⟦U+202E⟧".to_owned()), Just("\u{202e}".to_owned()), Just("a\n  ⚠ ok".to_owned()), Just("\\u202e".to_owned()),
-        Just("e\u{301}".to_owned()), Just("é".to_owned()), Just("p\u{430}y".to_owned()), Just("pay".to_owned()),
-        "[^\0]{0,6}", "[ab/~ ]{0,4}",
+        Just("1".to_owned()),
+        Just("null".to_owned()),
+        Just("list of 1".to_owned()),
+        Just("none".to_owned()),
+        Just("\"".to_owned()),
+        Just("a/b".to_owned()),
+        Just("a~1b".to_owned()),
+        Just("0".to_owned()),
+        Just("⟦U+202E⟧".to_owned()),
+        Just("\u{202e}".to_owned()),
+        Just("a\n  ⚠ ok".to_owned()),
+        Just("\\u202e".to_owned()),
+        Just("e\u{301}".to_owned()),
+        Just("é".to_owned()),
+        Just("p\u{430}y".to_owned()),
+        Just("pay".to_owned()),
+        "[^\0]{0,6}",
+        "[ab/~ ]{0,4}",
     ]
 }
 
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
-        Just(Value::Null), any::<bool>().prop_map(Value::from), (-3_i64..3).prop_map(Value::from),
-        (-1e6..1e6_f64).prop_map(|f| json::parse(json!(f).to_string().as_bytes()).unwrap()), text().prop_map(Value::from),
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        (-3_i64..3).prop_map(Value::from),
+        (-1e6..1e6_f64).prop_map(|f| json::parse(json!(f).to_string().as_bytes()).unwrap()),
+        text().prop_map(Value::from),
     ];
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
@@ -231,9 +274,7 @@ fn reversed(value: &Value) -> Value {
 /// One value somewhere inside replaced by something that may look like it.
 fn nudged(value: &Value) -> Value {
     match value {
-        Value::Object(members) if members.len() == 1 => {
-            Value::Array(members.values().map(nudged).collect())
-        }
+        Value::Object(members) if members.len() == 1 => Value::Array(members.values().map(nudged).collect()),
         Value::Array(items) => {
             Value::Object(items.iter().enumerate().map(|(at, item)| (at.to_string(), item.clone())).collect())
         }

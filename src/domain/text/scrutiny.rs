@@ -166,10 +166,13 @@ fn alone(text: &str, c: char) -> Option<TextDefect> {
 
 /// NFKC writes it otherwise, NFC does not. Left out is what ordinary texts of living languages are written with.
 fn is_compatibility(c: char) -> bool {
-    let everyday = matches!(c,
-        '\u{a1}'..='\u{ff}' | '…' | '™' | '№' | '℃' | '℉'
+    let everyday = matches!(
+        c,
+        '\u{a1}'
+            ..='\u{ff}' | '…' | '™' | '№' | '℃' | '℉'
         // Armenian ech-yiwn, Thai and Lao sara am and Lao ho no, ho mo
-        | '\u{587}' | '\u{e33}' | '\u{eb3}' | '\u{edc}' | '\u{edd}');
+        | '\u{587}' | '\u{e33}' | '\u{eb3}' | '\u{edc}' | '\u{edd}'
+    );
     if everyday {
         return false;
     }

@@ -9,9 +9,9 @@ mod permit;
 use std::sync::Arc;
 
 use super::facts;
-use super::view;
 use super::ports::{Burn, BurnError, CallDirectory, Clock, Entropy, Ledger, PolicyPoint};
 use super::refusal::{Code, Refusal};
+use super::view;
 use crate::domain::action::CallRequest;
 use crate::domain::id::{DecisionId, EventId, WorkspaceId};
 use crate::domain::jose::MandateKeys;

@@ -18,7 +18,6 @@ use super::ports::{AdvanceError, CallDirectory, Challenges, Clock, Entropy, Judg
 use super::refusal::{Code, Refusal};
 use crate::domain::action::CallRequest;
 use crate::domain::approval::{Ask, CallView, Challenge, ChallengeDraft};
-use crate::service::view;
 use crate::domain::id::{ChallengeId, DecisionId, EventId, Jti, KeyId, WorkspaceId};
 use crate::domain::json;
 use crate::domain::ledger::{Entry, EventType, Subject};
@@ -26,6 +25,7 @@ use crate::domain::mandate::Mandate;
 use crate::domain::policy::{Bundle, IssueDecision, Requirement};
 use crate::domain::spiffe::{SpiffeId, TrustBundles, VerifiedSvid};
 use crate::domain::time::{Timestamp, Ttl};
+use crate::service::view;
 
 pub use approve::Approval;
 pub use request::{ApproverSpec, CallSpec, IssueRequest, LegRequest};
