@@ -19,9 +19,9 @@ use atb::adapters::dev_identity::{DevCa, KeyKind, new_signing_key_pem};
 use atb::adapters::signer::{mandate_signer, svid_signer};
 use atb::adapters::store::{OpenMode, SqliteStore};
 use atb::domain::action::CallRequest;
-use atb::domain::approval::{Ask, Decision, Statement, UnverifiedStatement};
+use atb::domain::approval::{Ask, CallView, Decision, Statement, UnverifiedStatement, View};
 use atb::domain::catalogue::Tier;
-use atb::domain::id::{ChallengeId, EventId, Jti, StatementId, WorkspaceId};
+use atb::domain::id::{ChallengeId, EventId, Jti, Sha256Digest, StatementId, WorkspaceId};
 use atb::domain::jose::{self, MandateKeys};
 use atb::domain::json;
 use atb::domain::ledger::{Entry, EventType, LogKey, Subject};
@@ -34,9 +34,13 @@ use atb::domain::time::{Timestamp, Ttl};
 use atb::service::facts;
 use atb::service::issuer::MandateSigner;
 use atb::service::ports::{Burn, Clock as _, Ledger as _};
+use atb::service::view;
+use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use ed25519_dalek::{Signer as _, SigningKey};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json as object};
 
 #[global_allocator]
@@ -49,6 +53,7 @@ struct World {
     trust: TrustBundles,
     signer: MandateSigner,
     keys: MandateKeys,
+    public: [u8; 32],
     bundle: Arc<Bundle>,
     dir: tempfile::TempDir,
 }
@@ -59,6 +64,7 @@ impl World {
         let ca = DevCa::create("atb.dev".parse().unwrap(), now).unwrap();
         let trust = TrustBundle::parse_pem("atb.dev".parse().unwrap(), ca.bundle_pem().as_bytes()).unwrap();
         let key = SigningKey::from_pkcs8_pem(&new_signing_key_pem().unwrap()).unwrap();
+        let verifying = key.verifying_key().to_bytes();
         let (signer, public) = mandate_signer(key).unwrap();
         Self {
             now,
@@ -66,6 +72,7 @@ impl World {
             trust: TrustBundles::new([trust]),
             signer,
             keys: MandateKeys::new(vec![public]),
+            public: verifying,
             bundle: bundle(0),
             dir: tempfile::tempdir().unwrap(),
         }
@@ -80,7 +87,7 @@ impl World {
     }
 
     /// A statement by `name` (Bob's key is Ed25519, the others' P-256) over `ask`.
-    fn statement(&self, name: &str, ask: &Ask, cid: ChallengeId) -> String {
+    fn statement(&self, name: &str, ask: &Ask, view: Sha256Digest, cid: ChallengeId) -> String {
         let kind = if name == "bob" { KeyKind::Ed25519 } else { KeyKind::P256 };
         let id = format!("spiffe://atb.dev/approver/{name}").parse().unwrap();
         let issued = self.ca.issue(&id, kind, self.now, Duration::from_secs(3600)).unwrap();
@@ -95,6 +102,7 @@ impl World {
             aud: self.expected().issuer,
             cid,
             sum: ask.sum(),
+            view,
             decision: Decision::Approve,
             iat: self.now.as_secs(),
             exp: self.now.as_secs() + 3600,
@@ -124,7 +132,7 @@ impl World {
         let call = scene.call();
         let ask = self.ask(scene, &call);
         let cid = ChallengeId::new(self.now, rand());
-        let approvals = self.approvals(scene, &ask, cid);
+        let approvals = self.approvals(scene, &ask, self.view(&ask, &call).digest(), cid);
         let iat = self.now.as_secs();
         let claims = Claims {
             iss: self.expected().issuer,
@@ -144,7 +152,13 @@ impl World {
         (claims, call)
     }
 
-    fn approvals(&self, scene: &Scene, ask: &Ask, cid: ChallengeId) -> Approvals {
+    /// What an approver is shown of this call.
+    fn view(&self, ask: &Ask, call: &CallRequest) -> View {
+        let entry = self.bundle.catalogue().find(&ask.act).unwrap();
+        View::of(ask, Some(&CallView::from(call)), entry).unwrap()
+    }
+
+    fn approvals(&self, scene: &Scene, ask: &Ask, view: Sha256Digest, cid: ChallengeId) -> Approvals {
         let at = self.now.truncate_to_secs();
         let id = |name: &str| format!("spiffe://atb.dev/approver/{name}").parse().unwrap();
         match scene.approvers {
@@ -152,7 +166,7 @@ impl World {
             [one] => Approvals::Single(ApprovalClaim {
                 approver_id: id(one),
                 approved_at: at,
-                statement: self.statement(one, ask, cid),
+                statement: self.statement(one, ask, view, cid),
             }),
             several => Approvals::Dual(
                 several
@@ -161,7 +175,7 @@ impl World {
                         id: id(name),
                         kind: if *name == "carol" { ApproverKind::Executive } else { ApproverKind::Approver },
                         approved_at: at,
-                        statement: self.statement(name, ask, cid),
+                        statement: self.statement(name, ask, view, cid),
                     })
                     .collect(),
             ),
@@ -300,10 +314,11 @@ fn statements(c: &mut Criterion) {
     let world = World::new();
     let [_, _, high, _] = scenes();
     let ask = world.ask(&high, &high.call());
+    let view = world.view(&ask, &high.call()).digest();
     let cid = ChallengeId::new(world.now, rand());
     let mut group = c.benchmark_group("statement");
     for (name, alg) in [("alice", "ES256"), ("bob", "EdDSA")] {
-        let statement = world.statement(name, &ask, cid);
+        let statement = world.statement(name, &ask, view, cid);
         group.bench_function(format!("verify {alg} with chain"), |b| {
             b.iter(|| {
                 UnverifiedStatement::parse(black_box(&statement)).unwrap().verify(&world.trust, world.now).unwrap()
@@ -311,6 +326,80 @@ fn statements(c: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+/// What the broker does for two approvals, beside the bare signature checks that it cannot do without: the mandate's,
+/// and for each approver her statement's and her certificate's.
+fn two_approvals(c: &mut Criterion) {
+    let world = World::new();
+    let [_, _, high, _] = scenes();
+    let (claims, call) = world.claims(&high);
+    let (ask, token, expected) = (claims.ask().unwrap(), world.mint(&claims), world.expected());
+    let mut group = c.benchmark_group("two approvals");
+    group.bench_function("view and its digest", |b| {
+        b.iter(|| world.view(black_box(&ask), black_box(&call)).digest());
+    });
+    group.bench_function("broker verifies mandate, approvals and view", |b| {
+        b.iter(|| {
+            let mandate = UnverifiedMandate::parse(black_box(&token)).unwrap();
+            let mandate = mandate.verify(&world.keys, &expected, world.now).unwrap();
+            let bound = mandate.held_as_reported(&claims.sub).unwrap();
+            let approvals = ProvenApprovals::of(bound.claims(), &world.trust).unwrap();
+            view::was_shown(&world.bundle, &bound, &approvals, &call).unwrap();
+        });
+    });
+    let checks = bare_checks(&world, &claims, &token);
+    group.bench_function(format!("sum of its {} bare signature checks", checks.len()), |b| {
+        b.iter(|| checks.iter().for_each(|check| check()));
+    });
+    group.finish();
+}
+
+/// One closure a signature: the mandate's (Ed25519), the statements' (P-256 and Ed25519), their leaves' (the CA's P-256).
+fn bare_checks(world: &World, claims: &Claims, token: &str) -> Vec<Box<dyn Fn()>> {
+    let mut checks: Vec<Box<dyn Fn()>> = Vec::new();
+    let (message, signature) = parts(token);
+    let key = ed25519_dalek::VerifyingKey::from_bytes(&world.public).unwrap();
+    let signature = ed25519_dalek::Signature::from_slice(&signature).unwrap();
+    checks.push(Box::new(move || key.verify_strict(black_box(&message), &signature).unwrap()));
+    let authority = CertificateDer::from_pem_slice(world.ca.bundle_pem().as_bytes()).unwrap().to_vec();
+    for (_, _, statement) in claims.leg.approvals().unwrap() {
+        let header: Value = serde_json::from_slice(&decode(statement.split('.').next().unwrap())).unwrap();
+        let leaf = Base64::decode_vec(header.pointer("/x5c/0").unwrap().as_str().unwrap()).unwrap();
+        let (message, signature) = parts(statement);
+        checks.push(bare_check(public_key(&leaf), message, signature, false));
+        let (_, certificate) = x509_parser::parse_x509_certificate(&leaf).unwrap();
+        let (message, signature) =
+            (certificate.tbs_certificate.as_ref().to_vec(), certificate.signature_value.data.to_vec());
+        checks.push(bare_check(public_key(&authority), message, signature, true));
+    }
+    checks
+}
+
+/// By the key alone: 32 bytes are Ed25519, a point of 65 is P-256, whose signatures are ASN.1 in certificates.
+fn bare_check(key: Vec<u8>, message: Vec<u8>, signature: Vec<u8>, der: bool) -> Box<dyn Fn()> {
+    use aws_lc_rs::signature as alg;
+    let algorithm: &'static dyn alg::VerificationAlgorithm = match (key.len(), der) {
+        (32, _) => &alg::ED25519,
+        (_, true) => &alg::ECDSA_P256_SHA256_ASN1,
+        (_, false) => &alg::ECDSA_P256_SHA256_FIXED,
+    };
+    let key = alg::UnparsedPublicKey::new(algorithm, key);
+    Box::new(move || key.verify(black_box(&message), &signature).unwrap())
+}
+
+fn public_key(certificate: &[u8]) -> Vec<u8> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).unwrap();
+    certificate.public_key().subject_public_key.data.to_vec()
+}
+
+fn parts(jws: &str) -> (Vec<u8>, Vec<u8>) {
+    let (message, signature) = jws.rsplit_once('.').unwrap();
+    (message.as_bytes().to_vec(), decode(signature))
+}
+
+fn decode(text: &str) -> Vec<u8> {
+    Base64UrlUnpadded::decode_vec(text).unwrap()
 }
 
 fn policy(c: &mut Criterion) {
@@ -411,5 +500,5 @@ fn decision() -> (Burn, Entry) {
     (Burn { jti, challenge: None, keep_until: now.plus(Duration::from_secs(305)), calls: false }, entry)
 }
 
-criterion_group!(benches, mandates, statements, policy, canonical, ledger);
+criterion_group!(benches, mandates, statements, two_approvals, policy, canonical, ledger);
 criterion_main!(benches);

@@ -48,6 +48,7 @@ world := {
 	},
 	"catalogue": {
 		"crm.contact.read": {
+			"view": "Read contact {{contact_id}} with its personal data",
 			"tier": "medium",
 			"data_class": "personal",
 			"bind_request": false,
@@ -55,6 +56,7 @@ world := {
 			"limits": {},
 		},
 		"erp.order.create": {
+			"view": "Order {{quantity}} of {{item}} from vendor {{vendor_id}} for {{amount}} {{currency}}",
 			"tier": "medium",
 			"data_class": "internal",
 			"bind_request": false,
@@ -71,6 +73,7 @@ world := {
 			"limits": {"amount": {"max": 50000}, "quantity": {"max": 10000}},
 		},
 		"erp.order.update": {
+			"view": "Change order {{order_id}}: quantity {{quantity}}, status {{status}}",
 			"tier": "medium",
 			"data_class": "internal",
 			"bind_request": false,
@@ -78,6 +81,7 @@ world := {
 			"limits": {"quantity": {"max": 10000}},
 		},
 		"erp.vendor.delete": {
+			"view": "Delete vendor {{vendor_id}}, because {{reason}}",
 			"tier": "critical",
 			"data_class": "confidential",
 			"bind_request": true,
@@ -89,6 +93,7 @@ world := {
 			"max_ttl_seconds": 120,
 		},
 		"erp.vendor.read": {
+			"view": "Read vendor {{vendor_id}}",
 			"tier": "low",
 			"data_class": "internal",
 			"bind_request": false,
@@ -96,6 +101,7 @@ world := {
 			"limits": {},
 		},
 		"hr.employee.view_limited": {
+			"view": "View the directory entry of employee {{employee_id}}",
 			"tier": "medium",
 			"data_class": "personal",
 			"bind_request": false,
@@ -103,6 +109,7 @@ world := {
 			"limits": {},
 		},
 		"sap.vendor.change": {
+			"view": "Change the bank account of vendor {{vendor_id}} to {{iban}} and its payment limit to {{payment_limit}}",
 			"tier": "high",
 			"data_class": "confidential",
 			"bind_request": true,

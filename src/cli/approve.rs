@@ -1,7 +1,8 @@
 //! `atb approve` and `atb reject`: an approver reads what is asked, and decides.
 //!
-//! The command signs only what it has checked by itself: the digest in the statement is computed here from the content
-//! that is shown, and the call's parameters from the bytes that are shown.
+//! The command signs only what it has checked by itself: both digests in the statement are computed here, from the
+//! content that is asked and from the view that is shown, and the facts in the view are computed here from that content,
+//! so that a service that lies cannot show other ones.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -16,8 +17,8 @@ use super::delegation::OnBehalf;
 use super::output::{self, Format};
 use crate::adapters::clock::{SystemClock, SystemEntropy};
 use crate::adapters::{pem, signer};
-use crate::domain::action::CallRequest;
-use crate::domain::approval::{Ask, Decision, Statement};
+use crate::domain::action::RequestBinding;
+use crate::domain::approval::{Ask, CallView, Decision, Statement, View};
 use crate::domain::id::{ChallengeId, Sha256Digest, StatementId};
 use crate::domain::json::{self as strict, Object};
 use crate::domain::spiffe::SpiffeId;
@@ -33,9 +34,12 @@ pub struct ApproveArgs {
     client: ClientArgs,
     /// The challenge; without it, what waits is listed.
     challenge: Option<String>,
-    /// Sign without asking.
+    /// Sign without asking; refused where the view has a warning.
     #[arg(long)]
     yes: bool,
+    /// With --yes: sign although the view has warnings about characters.
+    #[arg(long, requires = "yes")]
+    accept_flagged: bool,
     /// Write the signed statement to this file instead of handing it in (for `atb issue --statement`).
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -81,6 +85,12 @@ pub async fn approve(args: ApproveArgs) -> anyhow::Result<ExitCode> {
     shown.print(args.format);
     if let (Some(given), Format::Text) = (&delegation, args.format) {
         output::line(&given.line());
+    }
+    if args.yes && !args.accept_flagged && !shown.view.flags().is_empty() {
+        output::note(
+            "not signed: the view has warnings (⚠); read it, and pass --accept-flagged to sign it all the same",
+        );
+        return Ok(ExitCode::from(1));
     }
     if !args.yes && !confirmed()? {
         output::note("not signed");
@@ -138,19 +148,20 @@ async fn list(client: &Client, format: Format) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A challenge whose digests were recomputed here.
+/// A challenge whose digests and facts were recomputed here.
 pub struct Shown {
     ask: Ask,
-    call: Option<Value>,
+    view: View,
     aud: SpiffeId,
     cid: ChallengeId,
     sum: Sha256Digest,
     exp: u64,
-    view: Value,
+    challenge: Value,
 }
 
 impl Shown {
-    /// Reads a challenge and refuses one whose statement is over something else than what it shows.
+    /// Reads a challenge and refuses one whose statement is over something else than what it shows, or whose view shows
+    /// something else than what it asks.
     pub fn check(body: &[u8]) -> anyhow::Result<Self> {
         #[derive(Deserialize)]
         struct Claims {
@@ -158,26 +169,37 @@ impl Shown {
             aud: SpiffeId,
             cid: ChallengeId,
             sum: Sha256Digest,
+            view: Sha256Digest,
             exp: u64,
         }
-        let view = strict::parse(body).context("the challenge is not JSON")?;
-        let member = |name: &str| view.get(name).cloned().with_context(|| format!("the challenge has no `{name}`"));
+        let challenge = strict::parse(body).context("the challenge is not JSON")?;
+        let member =
+            |name: &str| challenge.get(name).cloned().with_context(|| format!("the challenge has no `{name}`"));
         let ask: Ask =
             strict::read(member("ask")?).context("the challenge asks in a form that this program cannot read")?;
         let claims: Claims = strict::read(member("statement")?)?;
-        let call = member("call")?;
+        let call = read_call(&member("call")?)?;
+        let view: View =
+            strict::read(member("view")?).context("the challenge shows a view that this program cannot read")?;
         if ask.sum() != claims.sum || ask.sub != claims.sub {
             bail!("the statement to sign is over something else than what is shown: do not approve, tell security");
         }
-        check_call(&ask, &call)?;
+        if view.digest() != claims.view {
+            bail!("the statement to sign is over another view than the one shown: do not approve, tell security");
+        }
+        let facts = View::facts_of(&ask, call.as_ref())
+            .context("the call that is shown is not the one that is signed: do not approve, tell security")?;
+        if facts != view.facts() || member("tier")? != json!(view.tier()) {
+            bail!("the view shows other facts than what is asked: do not approve, tell security");
+        }
         let Claims { aud, cid, sum, exp, .. } = claims;
-        Ok(Self { ask, call: (!call.is_null()).then_some(call), aud, cid, sum, exp, view })
+        Ok(Self { ask, view, aud, cid, sum, exp, challenge })
     }
 
     /// Shows what would be signed.
     fn print(&self, format: Format) {
         if format == Format::Json {
-            output::json(&self.view);
+            output::json(&self.challenge);
             return;
         }
         for line in self.lines() {
@@ -187,33 +209,15 @@ impl Shown {
 
     /// What would be signed, line by line.
     pub fn lines(&self) -> Vec<String> {
-        let leg = self.ask.leg.as_leg();
-        let mut lines = vec![
-            format!("challenge    {}", self.cid),
-            format!("agent        {}", self.ask.sub),
-            format!("act          {} ({} tier)", self.ask.act, self.view.get("tier").map(plain).unwrap_or_default()),
-        ];
-        if let Some(call) = &self.call {
-            let text = |name: &str| call.get(name).map(plain).unwrap_or_default();
-            lines.push(format!("call         {} {} at {}", text("method"), text("path"), text("connector")));
-            for (name, value) in call.get("params").and_then(Value::as_object).into_iter().flatten() {
-                lines.push(format!("  {name:<14} {value}"));
-            }
-        }
-        for (name, value) in self.ask.con.as_map() {
-            lines.push(format!("constraint   {name} {value}"));
-        }
-        lines.push(format!("ground       {} ({}), {}", leg.reference, leg.template.id, leg.jurisdiction));
-        lines.push(format!("             {}", leg.description));
-        lines.push(format!("accountable  {} {}", leg.accountable_party.kind, leg.accountable_party.id));
-        if let Some(ticket) = &leg.ticket {
-            lines.push(format!("ticket       {} {}", ticket.system, ticket.reference));
-        }
-        lines.push(format!("lifetime     {} seconds, one use", self.ask.ttl.as_secs()));
-        for vote in self.view.get("approvers").and_then(Value::as_array).into_iter().flatten() {
+        let mut lines = vec![format!("{:<22}  {}", "challenge", self.cid)];
+        let mut view = self.view.lines().into_iter();
+        lines.extend(view.next().map(|sentence| format!("{:<22}  {sentence}", "you agree to")));
+        lines.extend(view);
+        for vote in self.challenge.get("approvers").and_then(Value::as_array).into_iter().flatten() {
             lines.extend(approved_by(vote));
         }
-        lines.push(format!("you sign     {}", self.sum));
+        lines.push(format!("{:<22}  {}", "you sign", self.sum));
+        lines.push(format!("{:<22}  {}", "and what you saw", self.view.digest()));
         lines
     }
 
@@ -231,6 +235,7 @@ impl Shown {
             aud: self.aud.clone(),
             cid: self.cid,
             sum: self.sum,
+            view: self.view.digest(),
             decision: Decision::Approve,
             iat: now.as_secs(),
             exp: self.exp,
@@ -247,27 +252,22 @@ fn approved_by(vote: &Value) -> Option<String> {
     let text = |name: &str| vote.get(name).and_then(Value::as_str);
     let id = text("id").filter(|_| text("state") == Some("approved"))?;
     Some(match text("on_behalf_of") {
-        Some(other) => format!("approved     by {id} for {other}"),
-        None => format!("approved     by {id}"),
+        Some(other) => format!("{:<22}  by {id} for {other}", "approved"),
+        None => format!("{:<22}  by {id}", "approved"),
     })
 }
 
-/// The call in clear must be the one behind the digest that is signed.
-fn check_call(ask: &Ask, call: &Value) -> anyhow::Result<()> {
-    let Some(req) = &ask.req else {
-        return if call.is_null() { Ok(()) } else { bail!("a call is shown that is not part of what is signed") };
-    };
-    let params: Object = strict::read(call.get("params").cloned().context("the call has no `params`")?)?;
-    let computed = CallRequest::new(req.connector.clone(), req.method, req.path.clone(), ask.act.clone(), params);
-    let shown = |name: &str| call.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let same = computed.digest() == req.digest
-        && shown("connector") == req.connector.as_str()
-        && shown("method") == req.method.as_str()
-        && shown("path") == req.path.as_str();
-    if !same {
-        bail!("the call that is shown is not the one that is signed: do not approve, tell security");
+/// The call in clear, if one is shown.
+fn read_call(call: &Value) -> anyhow::Result<Option<CallView>> {
+    if call.is_null() {
+        return Ok(None);
     }
-    Ok(())
+    let mut binding = call.clone();
+    let members = binding.as_object_mut().context("the call is no object")?;
+    let params = members.remove("params").context("the call has no `params`")?;
+    let binding: RequestBinding = strict::read(binding)?;
+    let params: Object = strict::read(params)?;
+    Ok(Some(CallView { binding, params }))
 }
 
 fn confirmed() -> anyhow::Result<bool> {

@@ -10,12 +10,14 @@ use serde_json::{Value, json};
 use super::call::read_mandate;
 use super::output::{self, Format};
 use crate::adapters::clock::SystemClock;
-use crate::adapters::pem;
+use crate::adapters::{bundle_dir, pem};
 use crate::config::Config;
-use crate::domain::approval::{Statement, UnverifiedDelegation, UnverifiedStatement};
+use crate::domain::approval::{CallView, Statement, UnverifiedDelegation, UnverifiedStatement, View};
 use crate::domain::jose::MandateKeys;
 use crate::domain::json as strict;
-use crate::domain::mandate::{Expected, ProvenApprovals, UnverifiedMandate};
+use crate::domain::json::Object;
+use crate::domain::mandate::{Claims, Expected, ProvenApprovals, UnverifiedMandate};
+use crate::domain::policy::Bundle;
 use crate::domain::spiffe::{SpiffeId, TrustBundles, TrustDomain};
 use crate::domain::time::{Timestamp, Ttl};
 use crate::service::ports::Clock as _;
@@ -37,7 +39,10 @@ enum MandateCommand {
     /// Verify a mandate and every approval in it without any service.
     #[command(after_help = "EXAMPLES:\n  atb mandate verify change.jwt --home ./dev\n  \
         atb mandate verify change.jwt --jwks jwks.json --bundle bundle.pem --trust-domain example.org \\\n      \
-        --issuer spiffe://example.org/agentauth --audience spiffe://example.org/broker --at 2026-11-21T10:00:00Z")]
+        --issuer spiffe://example.org/agentauth --audience spiffe://example.org/broker --at 2026-11-21T10:00:00Z\n  \
+        atb mandate verify change.jwt --home ./dev --params params.json\n\n\
+        EXIT CODES:\n  0  everything that was checked is so; a line says what was not checked\n  \
+        1  the mandate, an approval or what an approver was shown is not so\n  2  the command could not run")]
     Verify(VerifyArgs),
 }
 
@@ -63,6 +68,13 @@ struct VerifyArgs {
     /// The broker's SPIFFE ID.
     #[arg(long, value_name = "ID")]
     audience: Option<SpiffeId>,
+    /// Every parameter of the call that the mandate is tied to, a JSON object: what the approvers were shown is checked
+    /// against it.
+    #[arg(long, value_name = "FILE")]
+    params: Option<PathBuf>,
+    /// The policy bundle, for the acts' sentences; the one of the directory if absent.
+    #[arg(long, value_name = "DIR")]
+    policy: Option<PathBuf>,
     /// Verify as of this time instead of now.
     #[arg(long, value_name = "RFC3339")]
     at: Option<String>,
@@ -146,6 +158,8 @@ struct Given {
     keys: MandateKeys,
     trust: TrustBundles,
     expected: Expected,
+    params: Option<Object>,
+    policy: Option<Bundle>,
     at: Timestamp,
 }
 
@@ -179,6 +193,12 @@ impl Given {
                 audience: audience.context("name the broker with --audience")?,
                 max_ttl: Ttl::MAX,
             },
+            params: args.params.as_deref().map(read_params).transpose()?,
+            policy: match (&args.policy, &config) {
+                (Some(dir), _) => Some(read_policy(dir)?),
+                (None, Some(config)) => Some(read_policy(&config.bundle_dir)?),
+                (None, None) => None,
+            },
             at: match &args.at {
                 Some(text) => Timestamp::parse_rfc3339(text)?,
                 None => SystemClock.now(),
@@ -187,15 +207,52 @@ impl Given {
     }
 }
 
+fn read_params(file: &Path) -> anyhow::Result<Object> {
+    let text = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    strict::parse_as(&text).with_context(|| format!("`{}` is not a JSON object of parameters", file.display()))
+}
+
+fn read_policy(dir: &Path) -> anyhow::Result<Bundle> {
+    let files = bundle_dir::read(dir).with_context(|| format!("the bundle `{}`", dir.display()))?;
+    Bundle::parse(&files).with_context(|| format!("the bundle `{}`", dir.display()))
+}
+
+/// Holds what the approvers were shown against the mandate, the parameters and the policy at hand; says what came out.
+fn check_view(
+    claims: &Claims,
+    approvals: &ProvenApprovals,
+    given: &Given,
+) -> Result<&'static str, (&'static str, String)> {
+    if approvals.is_empty() {
+        return Ok("nobody had to agree");
+    }
+    let Some(policy) = &given.policy else { return Ok("not checked: needs --policy") };
+    let call = match (&claims.req, &given.params) {
+        (Some(_), None) => return Ok("not checked: needs --params"),
+        (Some(req), Some(params)) => Some(CallView { binding: req.clone(), params: params.clone() }),
+        (None, Some(_)) => {
+            return Err(("params_not_asked", "the mandate is not tied to a call: leave --params out".to_owned()));
+        }
+        (None, None) => None,
+    };
+    let unknown = || ("unknown_act", "the policy at hand does not have this act".to_owned());
+    let entry = policy.catalogue().find(&claims.act).ok_or_else(unknown)?;
+    let ask = claims.ask().map_err(|error| ("mandate_lifetime", error.to_string()))?;
+    let view = View::of(&ask, call.as_ref(), entry).map_err(|error| (error.code(), error.to_string()))?;
+    approvals.shown(view.digest()).map_err(|error| (error.code(), error.to_string()))?;
+    Ok("ok")
+}
+
 fn check(token: &str, given: &Given) -> Result<Value, (&'static str, String)> {
     let verified = UnverifiedMandate::parse(token)
         .and_then(|mandate| mandate.verify(&given.keys, &given.expected, given.at))
         .map_err(|error| (error.code(), error.to_string()))?;
     let claims = verified.claims();
     let approvals = ProvenApprovals::of(claims, &given.trust).map_err(|error| (error.code(), error.to_string()))?;
+    let view = check_view(claims, &approvals, given)?;
     Ok(json!({
         "valid": true, "jti": claims.jti, "sub": claims.sub, "act": claims.act, "tier": claims.tier,
-        "expires_at": claims.expires_at(), "approvals": approvals.facts(),
+        "expires_at": claims.expires_at(), "approvals": approvals.facts(), "view": view,
         "note": "that these approvers suffice is the policy's to say, at the broker",
     }))
 }
@@ -210,5 +267,6 @@ fn sentence(report: &Value) -> String {
         let name = other.map(|other| format!(" for {other}, who let her by her own key")).unwrap_or_default();
         out.push_str(&format!("\n  approved by {id}{name}, by her own key over exactly this content"));
     }
+    out.push_str(&format!("\n  what the approvers were shown: {}", text("view")));
     out
 }

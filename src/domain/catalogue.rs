@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::action::ActionName;
 use super::json::Object;
 use super::role::RoleClass;
+use super::sentence::Sentence;
 use super::time::Ttl;
 
 /// The longest sentence about one parameter.
@@ -95,6 +96,8 @@ pub enum Reversibility {
 pub struct CatalogueEntry {
     /// One line for people.
     pub title: String,
+    /// What an approver reads: one sentence with `{{parameter}}` placeholders.
+    pub view: Sentence,
     /// How dangerous it is.
     pub tier: Tier,
     /// What kind of data it touches.
@@ -182,7 +185,9 @@ impl CatalogueEntry {
                     .to_owned(),
             );
         }
-        None
+        let properties = member("properties").and_then(Value::as_object);
+        let unknown = self.view.parameters().find(|name| !properties.is_some_and(|known| known.contains_key(*name)));
+        unknown.map(|name| format!("`view` names `{name}`, which is no parameter of the act"))
     }
 
     fn compiled(&self) -> Result<&Validator, &String> {
@@ -260,7 +265,7 @@ mod tests {
 
     fn entry(parameters: Value) -> CatalogueEntry {
         serde_json::from_value(json!({
-            "title": "Read one order", "tier": "low", "data_class": "internal", "reversibility": "read_only",
+            "title": "Read one order", "view": "Read an order", "tier": "low", "data_class": "internal", "reversibility": "read_only",
             "bind_request": false, "parameters": parameters, "limits": {}
         }))
         .unwrap()
@@ -318,6 +323,15 @@ mod tests {
         let mut long = orders();
         long.max_ttl_seconds = Some(901);
         assert!(long.defect().is_some());
+    }
+
+    #[test]
+    fn a_sentence_may_name_the_acts_own_parameters_only() {
+        let mut orders = orders();
+        orders.view = "Read order {{order_id}}, at most {{limit}}".parse().unwrap();
+        assert_eq!(orders.defect(), None);
+        orders.view = "Read order {{vendor_id}}".parse().unwrap();
+        assert!(orders.defect().unwrap().contains("vendor_id"));
     }
 
     #[test]

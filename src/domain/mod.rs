@@ -13,6 +13,7 @@ pub mod spiffe;
 pub mod action;
 pub mod catalogue;
 pub mod role;
+pub mod sentence;
 
 pub mod leg;
 

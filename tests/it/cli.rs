@@ -75,9 +75,14 @@ async fn a_high_act_is_approved_by_two_people_and_done_once() {
     assert!(unasked.err.contains("pass --yes"), "{unasked:?}");
 
     let alice = home.run(["approve", "--as", "alice", &challenge, "--yes"]).ok();
-    for shown in
-        ["sap.vendor.change (high tier)", "DE02120300000000202051", "25000", "you sign     sha-256:", "1 of 2 approved"]
-    {
+    for shown in [
+        "Change the bank account of vendor V-1001 to DE02120300000000202051",
+        "(high tier)",
+        "/payment_limit  25000",
+        "you sign                sha-256:",
+        "and what you saw        sha-256:",
+        "1 of 2 approved",
+    ] {
         assert!(alice.out.contains(shown), "`{shown}` is not in {}", alice.out);
     }
     let twice = home.run(["approve", "--as", "alice", &challenge, "--yes"]);
@@ -102,7 +107,18 @@ fn mandate_can_be_read_and_verified_offline(home: &Home) {
     assert_eq!(read.json()["statements"].as_array().unwrap().len(), 2);
     let valid = home.run(["mandate", "verify", "change.jwt"]).ok();
     assert_eq!(valid.out.matches("approved by spiffe://atb.dev/approver/").count(), 2, "{valid:?}");
+    assert!(valid.out.contains("what the approvers were shown: not checked: needs --params"), "{valid:?}");
     assert_eq!(home.run(["mandate", "verify", "change.jwt", "--format", "json"]).ok().json()["valid"], true);
+    let with = |params: &str| {
+        std::fs::write(home.file("params.json"), params).unwrap();
+        let seen = home.run(["mandate", "verify", "change.jwt", "--params", "params.json", "--format", "json"]);
+        (seen.code, seen.json())
+    };
+    let (code, seen) = with(r#"{"payment_limit":25000,"vendor_id":"V-1001","iban":"DE02120300000000202051"}"#);
+    assert_eq!((code, &seen["view"]), (0, &Value::from("ok")), "{seen}");
+    let (code, seen) = with(r#"{"payment_limit":250000,"vendor_id":"V-1001","iban":"DE02120300000000202051"}"#);
+    assert_eq!((code, &seen["code"]), (1, &Value::from("view_call_mismatch")), "{seen}");
+    another_sentence_is_not_what_was_shown(home);
 
     let token = std::fs::read_to_string(home.file("change.jwt")).unwrap();
     let (head, rest) = token.split_at(token.len() / 2);
@@ -115,6 +131,18 @@ fn mandate_can_be_read_and_verified_offline(home: &Home) {
     assert_eq!(home.run(["mandate", "verify", "no-such-file"]).code, 2);
     std::fs::write(home.file("garbage.jwt"), "not a token").unwrap();
     assert_eq!(home.run(["mandate", "inspect", "garbage.jwt"]).code, 1);
+}
+
+/// The same parameters under a policy that describes the act otherwise.
+fn another_sentence_is_not_what_was_shown(home: &Home) {
+    let params = r#"{"payment_limit":25000,"vendor_id":"V-1001","iban":"DE02120300000000202051"}"#;
+    std::fs::write(home.file("params.json"), params).unwrap();
+    let file = home.file("opa/catalogue/data.json");
+    let before = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, before.replacen("Change the bank account of vendor", "Read vendor", 1)).unwrap();
+    let seen = home.run(["mandate", "verify", "change.jwt", "--params", "params.json"]);
+    assert_eq!((seen.code, seen.out.contains("statement_view")), (1, true), "{seen:?}");
+    std::fs::write(&file, before).unwrap();
 }
 
 fn the_ledger_can_be_read(home: &Home, challenge: &str) {

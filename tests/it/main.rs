@@ -32,3 +32,4 @@ mod schemas;
 mod store_contract;
 mod svid;
 mod vectors;
+mod view;

@@ -106,6 +106,7 @@ fn challenge() -> Challenge {
                 "digest": "sha-256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}
             }
         },
+        "view": {"v": 1, "title": "Change a vendor", "tier": "high", "sentence": "Change a vendor", "facts": []},
         "workspace": "default", "tier": "high", "aud": ["spiffe://example.org/broker"],
         "requirement": {"required": 2, "roles": {}, "excluded": ["requester"], "delegable": true, "ticket": false,
             "challenge_seconds": 900, "max_ttl_seconds": 300},

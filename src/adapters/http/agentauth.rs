@@ -181,7 +181,7 @@ fn approved_by(vote: &Vote) -> Value {
 fn statement(challenge: &Challenge, issuer: &Issuer) -> Value {
     json!({
         "sub": challenge.agent(), "aud": issuer.settings().id, "cid": challenge.id(), "sum": challenge.ask().sum(),
-        "decision": "approve", "exp": challenge.expires_at().as_secs(),
+        "view": challenge.draft().view.digest(), "decision": "approve", "exp": challenge.expires_at().as_secs(),
     })
 }
 
@@ -247,6 +247,7 @@ fn view(challenge: &Challenge, issuer: &Issuer) -> Value {
             "connector": call.binding.connector, "method": call.binding.method, "path": call.binding.path,
             "params": call.params, "digest": call.binding.digest,
         })),
+        "view": draft.view,
         "required": draft.requirement.required,
         "roles": draft.requirement.roles,
         "approved": challenge.votes().len(),

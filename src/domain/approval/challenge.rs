@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::ask::Ask;
 use super::delegation::OutOfScope;
 use super::statement::VerifiedStatement;
+use super::view::View;
 use crate::domain::action::{CallRequest, RequestBinding};
 use crate::domain::catalogue::Tier;
 use crate::domain::id::{ChallengeId, DelegationId, Jti, PersonId, Revision, WorkspaceId};
@@ -148,6 +149,8 @@ pub struct ChallengeDraft {
     /// The call in clear, where the ask is tied to one.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub call: Option<CallView>,
+    /// What approvers are shown and sign; kept as it was shown.
+    pub view: View,
     /// The agent's workspace.
     pub workspace: WorkspaceId,
     /// The act's tier.

@@ -1,16 +1,20 @@
 //! Who agrees: what is asked, the challenge that waits for it, and the statements that prove an approval.
 //!
-//! An [`Ask`] is what an approver reads and signs. A [`Statement`] is believed only as a [`VerifiedStatement`], against
-//! the approver's own key; by a [`Delegation`] an approver lets another stand in for her. A [`Challenge`] changes state only by being consumed.
+//! An [`Ask`] is what an approver signs, a [`View`] what she reads of it and signs as well. A [`Statement`] is believed only
+//! as a [`VerifiedStatement`], against the approver's own key; by a [`Delegation`] an approver lets another stand in for
+//! her. A [`Challenge`] changes state only by being consumed.
 
 mod ask;
 mod challenge;
 mod delegation;
 mod signed;
 mod statement;
+mod view;
 
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+mod view_tests;
 
 pub use ask::Ask;
 pub use challenge::{
@@ -25,3 +29,4 @@ pub use statement::{
     Decision, MAX_STATEMENT_BYTES, MAX_STATEMENT_LIFETIME, Statement, StatementError, UnverifiedStatement,
     VerifiedStatement,
 };
+pub use view::{Fact, V1, View, ViewError};

@@ -1,7 +1,7 @@
 //! The approval statement: a compact JWS by the approver's own key.
 //!
 //! Header `{alg, typ: "approval+jwt", x5c}` and nothing else; `alg` is `ES256` or `EdDSA` as the key in the SVID says.
-//! Claims `{iss, sub, aud, cid, sum, decision, iat, exp, jti}`, `del` where the approver stands in for another, and
+//! Claims `{iss, sub, aud, cid, sum, view, decision, iat, exp, jti}`, `del` where the approver stands in for another, and
 //! nothing else. Verified by AgentAuth before it counts and by the broker from the mandate alone.
 
 use std::time::Duration;
@@ -55,6 +55,9 @@ pub enum StatementError {
     /// Over another content.
     #[error("the statement's digest is not that of what is asked")]
     Sum,
+    /// Over another view.
+    #[error("the statement's view is not the one that what is asked gives here")]
+    View,
     /// For another agent.
     #[error("the statement is for another agent")]
     Subject,
@@ -90,6 +93,7 @@ impl StatementError {
             Self::Lifetime => "statement_lifetime",
             Self::Challenge => "statement_challenge",
             Self::Sum => "statement_digest",
+            Self::View => "statement_view",
             Self::Subject => "statement_subject",
             Self::Audience => "statement_audience",
             Self::Delegation(error) => error.code(),
@@ -119,6 +123,8 @@ pub struct Statement {
     pub cid: ChallengeId,
     /// Digest of what is asked.
     pub sum: Sha256Digest,
+    /// Digest of what the approver was shown.
+    pub view: Sha256Digest,
     /// `approve`.
     pub decision: Decision,
     /// Signed at, seconds.
@@ -291,5 +297,18 @@ impl VerifiedStatement {
             return Err(StatementError::Audience);
         }
         Ok(())
+    }
+
+    /// Digest of what the approver was shown.
+    pub fn view(&self) -> Sha256Digest {
+        self.claims.view
+    }
+
+    /// Checks that the approver was shown exactly this.
+    ///
+    /// # Errors
+    /// [`StatementError::View`] when she was shown something else.
+    pub fn shows(&self, view: Sha256Digest) -> Result<(), StatementError> {
+        if self.claims.view == view { Ok(()) } else { Err(StatementError::View) }
     }
 }

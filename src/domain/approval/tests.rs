@@ -99,6 +99,7 @@ pub(crate) fn statement(name: &str, cid: ChallengeId, sum: Sha256Digest) -> Stat
         aud: "spiffe://atb.dev/agentauth".parse().unwrap(),
         cid,
         sum,
+        view: view(),
         decision: Decision::Approve,
         iat: now().as_secs() - 60,
         exp: now().as_secs() + 3540,
@@ -107,12 +108,18 @@ pub(crate) fn statement(name: &str, cid: ChallengeId, sum: Sha256Digest) -> Stat
     }
 }
 
+/// The digest of what the fixtures' approvers were shown.
+pub(crate) fn view() -> Sha256Digest {
+    Sha256Digest::of(b"def")
+}
+
 fn outcome(jws: &str) -> String {
     let cid = "019ad741-0000-7000-8000-00000000c1d0".parse().unwrap();
     let verified =
         UnverifiedStatement::parse(jws).and_then(|statement| statement.verify(&trust(), now())).and_then(|s| {
             let (agent, agentauth) = ("spiffe://atb.dev/agent/procurement", "spiffe://atb.dev/agentauth");
-            s.answers(cid, Sha256Digest::of(b"abc"), &agent.parse().unwrap(), &agentauth.parse().unwrap())
+            s.answers(cid, Sha256Digest::of(b"abc"), &agent.parse().unwrap(), &agentauth.parse().unwrap())?;
+            s.shows(view())
         });
     verified.map_or_else(|error| error.code().to_owned(), |()| "ok".to_owned())
 }
@@ -136,7 +143,7 @@ fn a_statement_is_written_as_others_parse_it() {
     let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&claims).unwrap();
     assert_eq!(
         members.keys().map(String::as_str).collect::<std::collections::BTreeSet<_>>(),
-        ["aud", "cid", "decision", "exp", "iat", "iss", "jti", "sub", "sum"].into(),
+        ["aud", "cid", "decision", "exp", "iat", "iss", "jti", "sub", "sum", "view"].into(),
     );
 }
 
@@ -189,6 +196,10 @@ pub(crate) fn challenge(required: u32) -> Challenge {
     let draft = ChallengeDraft {
         ask: serde_json::from_value(ask).unwrap(),
         call: None,
+        view: serde_json::from_value(serde_json::json!({
+            "v": 1, "title": "t", "tier": "high", "sentence": "s", "facts": [],
+        }))
+        .unwrap(),
         workspace: crate::domain::id::WorkspaceId::default(),
         tier: Tier::High,
         aud: vec!["spiffe://atb.dev/broker".parse().unwrap()],

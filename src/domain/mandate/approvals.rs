@@ -3,7 +3,7 @@
 use super::LEEWAY;
 use super::claims::Claims;
 use crate::domain::approval::{OutOfScope, StatementError, UnverifiedStatement, VerifiedStatement};
-use crate::domain::id::ChallengeId;
+use crate::domain::id::{ChallengeId, Sha256Digest};
 use crate::domain::leg::LegError;
 use crate::domain::policy::ApprovalFact;
 use crate::domain::spiffe::{SpiffeId, TrustBundles};
@@ -72,6 +72,7 @@ impl ApprovalsError {
 pub struct ProvenApprovals {
     facts: Vec<ApprovalFact>,
     challenge: Option<(ChallengeId, Timestamp)>,
+    views: Vec<(SpiffeId, Sha256Digest)>,
 }
 
 impl ProvenApprovals {
@@ -85,13 +86,14 @@ impl ProvenApprovals {
     pub fn of(claims: &Claims, trust: &TrustBundles) -> Result<Self, ApprovalsError> {
         let listed = claims.leg.approvals()?;
         if listed.is_empty() {
-            return Ok(Self { facts: Vec::new(), challenge: None });
+            return Ok(Self { facts: Vec::new(), challenge: None, views: Vec::new() });
         }
         if listed.len() > MAX_APPROVALS {
             return Err(ApprovalsError::TooMany);
         }
         let sum = claims.ask().map_err(|_| ApprovalsError::Lifetime)?.sum();
         let mut facts = Vec::with_capacity(listed.len());
+        let mut views = Vec::with_capacity(listed.len());
         let mut challenge: Option<(ChallengeId, Timestamp)> = None;
         for (approver, approved_at, statement) in listed {
             let refused = |source| ApprovalsError::Statement { approver: approver.clone(), source };
@@ -108,14 +110,33 @@ impl ProvenApprovals {
                 None => Some((cid, until)),
             };
             stands(claims, &statement, &facts)?;
+            views.push((approver.clone(), statement.view()));
             facts.push(statement.fact());
         }
-        Ok(Self { facts, challenge })
+        Ok(Self { facts, challenge, views })
     }
 
     /// The approvals as the policy is told of them.
     pub fn facts(&self) -> &[ApprovalFact] {
         &self.facts
+    }
+
+    /// Whether there is none, so that nobody was shown anything.
+    pub fn is_empty(&self) -> bool {
+        self.views.is_empty()
+    }
+
+    /// Checks that every approver was shown exactly this view.
+    ///
+    /// # Errors
+    /// With the first who was shown something else.
+    pub fn shown(&self, view: Sha256Digest) -> Result<(), ApprovalsError> {
+        match self.views.iter().find(|(_, shown)| *shown != view) {
+            Some((approver, _)) => {
+                Err(ApprovalsError::Statement { approver: approver.clone(), source: StatementError::View })
+            }
+            None => Ok(()),
+        }
     }
 
     /// The challenge that they answer, and until when a copy of them could be used in another mandate: statements must

@@ -176,6 +176,21 @@ fn the_issuers_key_cannot_relabel_approvals() {
 }
 
 #[test]
+fn every_approver_was_shown_the_same_view() {
+    use crate::domain::approval::tests::view;
+    let proven = ProvenApprovals::of(&golden(), &trust()).unwrap();
+    assert!(proven.shown(view()).is_ok());
+    assert_eq!(proven.shown(crate::domain::id::Sha256Digest::of(b"other")).unwrap_err().code(), "statement_view");
+    let claims = golden();
+    let mut other = statement("carol", proven.challenge().unwrap().0, claims.ask().unwrap().sum());
+    other.view = crate::domain::id::Sha256Digest::of(b"other");
+    let mixed = with("/leg/dual_control/approvers/1/statement", json!(signed("carol", &other)));
+    let proven = ProvenApprovals::of(&mixed, &trust()).unwrap();
+    assert_eq!(proven.shown(view()).unwrap_err().code(), "statement_view");
+    assert_eq!(proven.shown(other.view).unwrap_err().code(), "statement_view");
+}
+
+#[test]
 fn approvals_answer_one_challenge() {
     let claims = golden();
     let sum = claims.ask().unwrap().sum();

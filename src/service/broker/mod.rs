@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::facts;
 use super::ports::{Burn, BurnError, CallDirectory, Clock, Entropy, Ledger, PolicyPoint};
 use super::refusal::{Code, Refusal};
+use super::view;
 use crate::domain::action::CallRequest;
 use crate::domain::id::{DecisionId, EventId, WorkspaceId};
 use crate::domain::jose::MandateKeys;
@@ -214,6 +215,7 @@ impl Broker {
             let detail = "the mandate's legal template is not in force any more";
             return Err(Refusal::because(Code::Denied, "leg_template_unknown", detail));
         }
+        view::was_shown(&judged.bundle, mandate, approvals, call)?;
         Ok(judged.verdict)
     }
 

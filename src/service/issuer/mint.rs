@@ -12,6 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::service::facts::Asked;
 use crate::service::ports::{AdvanceError, Stored};
 use crate::service::refusal::{Code, Refusal};
+use crate::service::view;
 
 /// How often a redemption starts over because the challenge changed under it.
 const RETRIES: usize = 16;
@@ -201,6 +202,11 @@ impl Issuer {
         }
         if !assessed.verdict.met || assessed.bundle.digest() != judged.bundle.digest() {
             return Err(Refusal::because(Code::Denied, "approval_missing", "the approvals do not suffice any more"));
+        }
+        let shown = view::of(&judged.bundle, &draft.ask, draft.call.as_ref())?;
+        if shown.digest() != draft.view.digest() {
+            let detail = "the policy now describes this act otherwise than the approvers were shown; ask anew";
+            return Err(Refusal::because(Code::Denied, "view_changed", detail));
         }
         Ok(judged.bundle)
     }

@@ -26,6 +26,7 @@ use crate::domain::mandate::Mandate;
 use crate::domain::policy::{Bundle, IssueDecision, Requirement};
 use crate::domain::spiffe::{SpiffeId, TrustBundles, VerifiedSvid};
 use crate::domain::time::{Timestamp, Ttl};
+use crate::service::view;
 
 pub use approve::Approval;
 pub use request::{ApproverSpec, CallSpec, IssueRequest, LegRequest};
@@ -197,8 +198,10 @@ impl Issuer {
         let requirement = self.allowed(&judged, subject).map_err(|refusal| refusal.decided(decision_id))?;
         let tier =
             tier.ok_or_else(|| Refusal::because(Code::Denied, "unknown_act", "the catalogue does not have this act"))?;
+        let call = call.as_ref().map(CallView::from);
         let draft = ChallengeDraft {
-            call: call.as_ref().map(CallView::from),
+            view: view::of(&judged.bundle, &ask, call.as_ref())?,
+            call,
             ask,
             workspace,
             tier,

@@ -23,6 +23,7 @@ impl Caller {
             aud: text("aud").parse().unwrap(),
             cid: text("cid").parse().unwrap(),
             sum: text("sum").parse().unwrap(),
+            view: text("view").parse().unwrap(),
             decision: Decision::Approve,
             iat: now.as_secs(),
             exp: asked["exp"].as_u64().unwrap(),

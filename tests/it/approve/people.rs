@@ -118,10 +118,51 @@ async fn what_is_signed_is_what_is_shown() {
     let shown = app.to_issuer("alice").get(&format!("/challenges/{challenge}")).await;
     // The command line signs nothing whose digests it cannot compute from what it shows.
     let checked = atb::cli::approve::Shown::check(&shown.body).unwrap().lines().join("\n");
-    for text in ["sap.vendor.change (high tier)", "POST /vendors/V-1001/bank-account", "25000", "MSA-1001"] {
+    let sentence = "Change the bank account of vendor V-1001 to DE02120300000000202051 and its payment limit to 25000";
+    for text in [sentence, "(high tier)", "/vendors/V-1001/bank-account", "/payment_limit  25000", "MSA-1001"] {
         assert!(checked.contains(text), "{text} is not shown:\n{checked}");
     }
-    let tampered = String::from_utf8(shown.body).unwrap().replacen("25000", "250000", 1);
-    assert!(atb::cli::approve::Shown::check(tampered.as_bytes()).is_err());
+    let body = String::from_utf8(shown.body).unwrap();
+    assert!(atb::cli::approve::Shown::check(body.replacen("25000", "250000", 1).as_bytes()).is_err());
+    app.finish().await;
+}
+
+/// A service that lies: whatever it shows otherwise than it asks, and however well its digests fit.
+#[tokio::test]
+async fn a_service_cannot_show_other_facts_than_those_that_are_signed() {
+    use atb::cli::approve::Shown;
+    use atb::domain::approval::View;
+    let app = TestApp::start().await;
+    let challenge = app.challenge(&asking("high")).await;
+    let honest = app.shown(&challenge).await;
+    assert!(Shown::check(honest.to_string().as_bytes()).is_ok());
+    // With a digest that fits what is shown.
+    let lie = |edit: &dyn Fn(&mut Value)| {
+        let mut shown = honest.clone();
+        edit(&mut shown);
+        if let Ok(view) = serde_json::from_value::<View>(shown["view"].clone()) {
+            shown["statement"]["view"] = json!(view.digest());
+        }
+        Shown::check(shown.to_string().as_bytes()).err().map(|error| format!("{error:#}")).unwrap_or_default()
+    };
+    let facts = honest["view"]["facts"].as_array().unwrap();
+    for (at, fact) in facts.iter().enumerate() {
+        for (member, value) in [("value", json!("other")), ("label", json!("other")), ("flags", json!(["bidi"]))] {
+            let told = lie(&|shown| shown["view"]["facts"][at][member] = value.clone());
+            assert!(told.contains("tell security"), "{fact} {member}: {told}");
+        }
+        let told = lie(&|shown| drop(shown["view"]["facts"].as_array_mut().unwrap().remove(at)));
+        assert!(told.contains("tell security"), "without {fact}: {told}");
+    }
+    assert!(lie(&|shown| shown["view"]["tier"] = json!("low")).contains("tell security"));
+    assert!(lie(&|shown| shown["call"]["params"]["payment_limit"] = json!(1)).contains("tell security"));
+    assert!(lie(&|shown| shown["ask"]["ttl"] = json!(1)).contains("tell security"));
+    assert!(lie(&|shown| shown["call"] = json!(null)).contains("tell security"));
+    // Another sentence fits its own digest, and no broker: it is not what its bundle gives.
+    assert_eq!(lie(&|shown| shown["view"]["sentence"] = json!("Read vendor V-1001")), "");
+    let mut shown = honest.clone();
+    shown["view"]["sentence"] = json!("Read vendor V-1001");
+    let error = Shown::check(shown.to_string().as_bytes()).err().map(|error| error.to_string()).unwrap();
+    assert!(error.contains("another view") && error.contains("tell security"), "{error}");
     app.finish().await;
 }

@@ -65,6 +65,7 @@ async fn a_statement_counts_for_exactly_one_challenge_content_agent_audience_and
             "403 statement_challenge",
         ),
         ("another content", Statement { sum: other_sum, ..good.clone() }, "403 statement_digest"),
+        ("another view", Statement { view: other_sum, ..good.clone() }, "403 statement_view"),
         ("another agent", Statement { sub: id("agent/support"), ..good.clone() }, "403 statement_subject"),
         ("another audience", Statement { aud: id("broker"), ..good.clone() }, "403 statement_audience"),
         ("another approver's name", Statement { iss: id("approver/bob"), ..good.clone() }, "403 statement_issuer"),

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use atb::adapters::clock::{SystemClock, SystemEntropy};
 use atb::domain::action::{ActionName, CallRequest};
-use atb::domain::approval::Ask;
+use atb::domain::approval::{Ask, CallView, View};
+use atb::domain::catalogue::CatalogueEntry;
 use atb::domain::id::ChallengeId;
 use atb::domain::json;
 use atb::domain::ledger::EventType;
@@ -148,12 +149,17 @@ fn fresh_id() -> ChallengeId {
 }
 
 /// Statements by `names` over `ask`, made by people who agreed on `id` beforehand and work out by themselves what they
-/// sign: from the request and the template in force.
+/// sign: from the request, the template and the act's sentence in force.
 async fn agreed(app: &TestApp, ask: &Value, id: ChallengeId, names: &[&str]) -> Value {
-    let sum = content_of(app, ask).await.sum();
+    let (content, call) = content_of(app, ask).await;
+    let catalogue: Value =
+        serde_json::from_slice(&std::fs::read(app.home().path("opa/catalogue/data.json")).unwrap()).unwrap();
+    let entry: CatalogueEntry = serde_json::from_value(catalogue[content.act.as_str()].clone()).unwrap();
+    let view = View::of(&content, call.as_ref(), &entry).unwrap().digest();
     let exp = id.created_at().plus(Duration::from_secs(3600)).as_secs();
     let asked = json!({
-        "sub": "spiffe://atb.dev/agent/procurement", "aud": "spiffe://atb.dev/agentauth", "cid": id, "sum": sum, "exp": exp,
+        "sub": "spiffe://atb.dev/agent/procurement", "aud": "spiffe://atb.dev/agentauth", "cid": id, "sum": content.sum(),
+        "view": view, "exp": exp,
     });
     let shown = json!({ "statement": asked });
     let statements = names.iter().map(|name| {
@@ -163,7 +169,7 @@ async fn agreed(app: &TestApp, ask: &Value, id: ChallengeId, names: &[&str]) -> 
     statements.collect()
 }
 
-async fn content_of(app: &TestApp, ask: &Value) -> Ask {
+async fn content_of(app: &TestApp, ask: &Value) -> (Ask, Option<CallView>) {
     let template = app.to_issuer("alice").get("/templates/contract").await.json;
     let template = LegTemplate::parse(&"contract".parse().unwrap(), &template).unwrap();
     let act: ActionName = ask["act"].as_str().unwrap().parse().unwrap();
@@ -173,12 +179,13 @@ async fn content_of(app: &TestApp, ask: &Value) -> Ask {
         let params = json::read(call["params"].clone()).unwrap();
         CallRequest::new(connector, text("method").parse().unwrap(), path, act.clone(), params)
     });
-    Ask {
+    let content = Ask {
         sub: "spiffe://atb.dev/agent/procurement".parse().unwrap(),
         leg: template.bind(ask["leg"]["vars"].as_object().unwrap()).unwrap(),
         act,
         con: json::read(json!({})).unwrap(),
-        req: call.map(|call| call.binding()),
+        req: call.as_ref().map(CallRequest::binding),
         ttl: Ttl::from_secs(300).unwrap(),
-    }
+    };
+    (content, call.as_ref().map(CallView::from))
 }

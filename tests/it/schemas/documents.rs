@@ -190,6 +190,21 @@ async fn what_two_people_agree_on(demo: &Demo) -> Value {
             ("/ask/leg/approval", json!({})),
             ("/call/digest", json!("sha-256:00")),
             ("/statement/sum", json!("")),
+            ("/statement/view", json!(null)),
+            ("/view/facts", json!([])),
+        ],
+    );
+    refuses(
+        "view",
+        &shown["view"],
+        vec![
+            ("/v", json!(2)),
+            ("/tier", json!("none")),
+            ("/sentence", json!("")),
+            ("/facts/0/value", json!(1)),
+            ("/facts/0/flags", json!([])),
+            ("/facts/0/flags", json!(["odd"])),
+            ("/html", json!("<b>")),
         ],
     );
     for person in ["alice", "bob"] {

@@ -10,13 +10,16 @@ use super::{NOW, Vector, base64url, changed, delegation, jws, jws_with_small_ord
 const CID: &str = "019ad741-0000-7000-8000-00000000c1d0";
 const SUM: &str = "sha-256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
+/// What the approvers were shown, by its digest.
+pub const VIEW: &str = "sha-256:cb8379ac2098aa165029e3938a51da0bcecfc008fd6795f401178647f96c5b34";
+
 pub fn header(alg: &str, x5c: &str) -> String {
     format!(r#"{{"alg":"{alg}","typ":"approval+jwt","x5c":["{x5c}"]}}"#)
 }
 
 pub fn claims(approver: &str, cid: &str, sum: &str, jti: char) -> String {
     format!(
-        r#"{{"iss":"spiffe://atb.dev/approver/{approver}","sub":"spiffe://atb.dev/agent/procurement","aud":"spiffe://atb.dev/agentauth","cid":"{cid}","sum":"{sum}","decision":"approve","iat":{},"exp":{},"jti":"019ad741-0000-7000-8000-00000000005{jti}"}}"#,
+        r#"{{"iss":"spiffe://atb.dev/approver/{approver}","sub":"spiffe://atb.dev/agent/procurement","aud":"spiffe://atb.dev/agentauth","cid":"{cid}","sum":"{sum}","view":"{VIEW}","decision":"approve","iat":{},"exp":{},"jti":"019ad741-0000-7000-8000-00000000005{jti}"}}"#,
         NOW - 60,
         NOW + 3540,
     )
@@ -301,6 +304,14 @@ fn payloads() -> Vec<Vector> {
             claim(r#""spiffe://atb.dev/agentauth""#, r#"["spiffe://atb.dev/agentauth"]"#),
         ),
         vector("sum-upper-case", malformed, "another spelling of the digest", claim("sha-256:ba78", "sha-256:BA78")),
+        vector("view-upper-case", malformed, "another spelling of the view", claim("sha-256:cb83", "sha-256:CB83")),
+        vector("view-null", malformed, "nothing was shown", claim(&format!("\"{VIEW}\""), "null")),
+        vector(
+            "view-document",
+            malformed,
+            "the view instead of its digest",
+            claim(&format!("\"{VIEW}\""), r#"{"v":1}"#),
+        ),
         vector("cid-version-4", malformed, "not a UUIDv7", claim("-7000-8000-00000000c1d0", "-4000-8000-00000000c1d0")),
         vector("iat-float", malformed, "not whole seconds", claim(&(NOW - 60).to_string(), &format!("{}.0", NOW - 60))),
         vector("iss-is-another", "statement_issuer", "Carol's name over Bob's key", claim("/bob", "/carol")),
@@ -312,6 +323,7 @@ fn payloads() -> Vec<Vector> {
         vector("not-yet-valid", "statement_not_yet_valid", "signed six seconds from now", times(NOW + 6, NOW + 3600)),
         vector("cid-another", "statement_challenge", "answers another challenge", claim("c1d0", "c1d1")),
         vector("sum-another", "statement_digest", "over another content", claim("sha-256:ba", "sha-256:bb")),
+        vector("view-another", "statement_view", "over another view", claim("sha-256:cb", "sha-256:cc")),
         vector("sub-another", "statement_subject", "for another agent", claim("agent/procurement", "agent/support")),
         vector(
             "aud-another",
@@ -321,7 +333,7 @@ fn payloads() -> Vec<Vector> {
         ),
         vector("oversized", malformed, "more than 8 KiB", claim("{", &format!("{{{}", " ".repeat(8192)))),
     ];
-    for member in ["iss", "sub", "aud", "cid", "sum", "decision", "iat", "exp", "jti"] {
+    for member in ["iss", "sub", "aud", "cid", "sum", "view", "decision", "iat", "exp", "jti"] {
         vectors.push(vector(&format!("missing-{member}"), malformed, "a claim is missing", without(&good, member)));
     }
     vectors

@@ -81,7 +81,7 @@ fn a_bundle_without_a_catalogue_or_an_entry_point_is_refused() {
 
 #[test]
 fn ten_thousand_acts_load_in_seconds_even_in_a_debug_build() {
-    let entry = r#"{"title":"t","tier":"low","data_class":"internal","reversibility":"read_only","bind_request":false,
+    let entry = r#"{"title":"t","view":"Read","tier":"low","data_class":"internal","reversibility":"read_only","bind_request":false,
         "parameters":{"type":"object","additionalProperties":false,"properties":{"a":{"type":"string","pattern":"^A$"}}},"limits":{}}"#;
     let acts: Vec<String> = (0..10_000).map(|i| format!("\"erp.a{i}.read\":{entry}")).collect();
     let start = std::time::Instant::now();
