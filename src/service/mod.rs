@@ -3,6 +3,8 @@
 pub mod ports;
 pub mod refusal;
 
+pub mod wanted;
+
 pub mod facts;
 
 pub mod issuer;

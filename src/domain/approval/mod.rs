@@ -5,16 +5,20 @@
 
 mod ask;
 mod challenge;
+mod missing;
 mod statement;
 
+#[cfg(test)]
+mod life_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use ask::Ask;
 pub use challenge::{
-    ApprovedChallenge, CallView, Challenge, ChallengeClosed, ChallengeDraft, ChallengeState, PendingChallenge, Vote,
-    VoteRefused, Voted,
+    ApprovedChallenge, CallView, Challenge, ChallengeClosed, ChallengeDraft, ChallengeState, EndedChallenge,
+    MAX_REASKS, PendingChallenge, ReaskOf, ReaskRefused, Vote, VoteRefused, Voted,
 };
+pub use missing::{Missing, roles_of};
 pub use statement::{
     Decision, MAX_STATEMENT_BYTES, MAX_STATEMENT_LIFETIME, Statement, StatementError, UnverifiedStatement,
     VerifiedStatement,

@@ -198,6 +198,8 @@ fn challenge(required: u32) -> Challenge {
         requires_dual_control: false,
         asked: Vec::new(),
         pol: "2026.12.01".parse().unwrap(),
+        free_form_leg: false,
+        reask_of: None,
     };
     Challenge::open(ChallengeId::new(now(), [7; 10]), draft, now())
 }
@@ -308,7 +310,7 @@ proptest! {
         match challenge.state() {
             ChallengeState::Pending => prop_assert!(people.len() < 2),
             ChallengeState::Approved | ChallengeState::Redeemed => prop_assert_eq!(people.len(), 2),
-            ChallengeState::Rejected | ChallengeState::Expired => prop_assert_eq!(redeemed, 0),
+            ChallengeState::Rejected | ChallengeState::Expired | ChallengeState::Withdrawn => prop_assert_eq!(redeemed, 0),
         }
     }
 

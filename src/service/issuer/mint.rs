@@ -12,6 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::service::facts::Asked;
 use crate::service::ports::{AdvanceError, Stored};
 use crate::service::refusal::{Code, Refusal};
+use crate::service::wanted::Wanted;
 
 /// How often a redemption starts over because the challenge changed under it.
 const RETRIES: usize = 16;
@@ -75,7 +76,11 @@ impl Issuer {
         }
     }
 
-    async fn own_challenge(&self, caller: &VerifiedSvid, id: ChallengeId) -> Result<Stored<Challenge>, Refusal> {
+    pub(super) async fn own_challenge(
+        &self,
+        caller: &VerifiedSvid,
+        id: ChallengeId,
+    ) -> Result<Stored<Challenge>, Refusal> {
         match self.ports.challenges.find(id).await? {
             Some(stored) if stored.value.agent() == caller.id() => Ok(stored),
             // Somebody else's challenge and no challenge are the same answer.
@@ -85,7 +90,7 @@ impl Issuer {
 
     /// What an agent is told of a challenge that yields nothing, for its caller to record; an overdue one is expired on
     /// the way.
-    async fn closed(&self, stored: Stored<Challenge>, closed: ChallengeClosed) -> Refusal {
+    pub(super) async fn closed(&self, stored: Stored<Challenge>, closed: ChallengeClosed) -> Refusal {
         if stored.value.is_overdue(self.now())
             && let Err(AdvanceError::Store(error)) = self.expire(stored).await
         {
@@ -98,9 +103,10 @@ impl Issuer {
                 format!("an approver said no: {reason}"),
             ),
             ChallengeClosed::Expired => Refusal::new(Code::ChallengeExpired, "nobody agreed in time; ask anew"),
-            ChallengeClosed::Redeemed => {
-                Refusal::because(Code::ChallengeConflict, "challenge_redeemed", "the mandate was handed out before")
+            ChallengeClosed::Withdrawn { reason } => {
+                Refusal::new(Code::ChallengeWithdrawn, format!("you withdrew it: {reason}"))
             }
+            ChallengeClosed::Redeemed => Refusal::new(Code::ChallengeRedeemed, "the mandate was handed out before"),
             ChallengeClosed::StillPending | ChallengeClosed::AlreadyApproved => {
                 Refusal::new(Code::ChallengeConflict, "the challenge changed; ask again")
             }
@@ -140,7 +146,10 @@ impl Issuer {
         };
         let subject = subject_of(&stored.value);
         let bundle = self.still_allowed(&stored.value, now).await;
-        let bundle = bundle.map_err(|refusal| Retry::Refused(refusal.decided(decision_id)))?;
+        let bundle = bundle.map_err(|refusal| {
+            let refusal = refusal.wanting(|| Wanted::for_draft(stored.value.draft()));
+            Retry::Refused(refusal.decided(decision_id))
+        })?;
         let draft = approved.as_challenge().draft().clone();
         let jti = self.jti(now);
         let (redeemed, approvals) = approved.redeem(jti, now);
@@ -199,7 +208,8 @@ impl Issuer {
             ));
         }
         if !assessed.verdict.met || assessed.bundle.digest() != judged.bundle.digest() {
-            return Err(Refusal::because(Code::Denied, "approval_missing", "the approvals do not suffice any more"));
+            let refusal = Refusal::because(Code::Denied, "approval_missing", "the approvals do not suffice any more");
+            return Err(refusal.missing(vec!["approval".to_owned()], None));
         }
         Ok(judged.bundle)
     }
