@@ -189,7 +189,7 @@ mod tests {
               "iban",
               "vendor_id"
             ],
-            "digest": "sha-256:x"
+            "digest": "sha-256:73153cc70553709c385bf32410889f3e1d1028fa7678b3b4d753f766a4ac0508"
           }
         }
         "#);
