@@ -74,7 +74,8 @@ pub struct NamedCall {
 impl Wanted {
     /// A mandate for a call of which only method and path were looked at.
     pub fn for_named(call: NamedCall, broker: &SpiffeId) -> Self {
-        let NamedCall { act, connector, method, path, parameters } = call;
+        let NamedCall { act, connector, method, path, mut parameters } = call;
+        parameters.sort_unstable();
         let request = WantedCall { connector, method, path, parameters, digest: None };
         Self { request: Some(request), ..Self::for_act(act, vec![broker.clone()]) }
     }
@@ -119,11 +120,13 @@ impl Wanted {
 
 impl WantedCall {
     fn of(call: &CallView) -> Self {
+        let mut parameters: Vec<String> = call.params.as_map().keys().cloned().collect();
+        parameters.sort_unstable();
         Self {
             connector: call.binding.connector.clone(),
             method: call.binding.method,
             path: call.binding.path.clone(),
-            parameters: call.params.as_map().keys().cloned().collect(),
+            parameters,
             digest: Some(call.binding.digest),
         }
     }

@@ -1,6 +1,7 @@
 //! A challenge's life: withdrawn, asked again, overdue by the thousand, in crowds and through crashes; and what an agent
 //! is told on the way.
 
+mod cli;
 mod crash;
 mod crowd;
 mod reask;

@@ -138,11 +138,14 @@ impl Issuer {
     pub async fn expire_overdue(&self) -> Result<usize, Refusal> {
         let mut expired = 0;
         loop {
-            let overdue = self.ports.challenges.overdue(self.now(), SWEEP).await?;
-            let last = overdue.len() < SWEEP as usize;
+            let now = self.now();
+            let found = self.ports.challenges.overdue(now, SWEEP).await?;
+            let last = found.len() < SWEEP as usize;
             let before = expired;
+            // The store finds them by its column; the challenge itself has the last word.
+            let overdue = found.into_iter().filter(|stored| stored.value.is_overdue(now));
             // All at once, so that the store writes them as one group.
-            for result in join_all(overdue.into_iter().map(|stored| self.expire(stored))).await {
+            for result in join_all(overdue.map(|stored| self.expire(stored))).await {
                 match result {
                     Ok(()) => expired += 1,
                     // Somebody else ended it.

@@ -157,7 +157,8 @@ async fn killed_at_any_point_of_any_transition_the_store_continues_and_agrees_wi
     std::fs::write(&tiers, data.to_string()).unwrap();
     let (known, told) = (Known::default(), Told::default());
     let started = Instant::now();
-    let seed = usize::try_from(started.elapsed().as_nanos()).unwrap() ^ std::process::id() as usize;
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let seed = usize::try_from(since.as_millis()).unwrap();
     println!("seed {seed}");
     let mut kills = 0;
     while started.elapsed() < STORM {
@@ -182,7 +183,8 @@ async fn killed_at_any_point_of_any_transition_the_store_continues_and_agrees_wi
         assert!(!["pending", "approved"].contains(&life.state), "overdue and not expired: {id}");
     }
     let ended: BTreeSet<_> = lives.values().map(|life| life.state).collect();
-    println!("ended: {ended:?}; answered: {happened:?}");
+    let again = lives.values().filter(|life| life.reask_of.is_some()).count();
+    println!("ended: {ended:?}; asked again: {again}; answered: {happened:?}");
     drop(served);
     home.assert_intact();
 }

@@ -77,7 +77,7 @@ async fn two_hundred_approvals_two_a_person_over_thirty_challenges_are_counted_e
     assert_eq!(events.len(), 200);
 
     let agent = Arc::new(app.to_issuer(AGENT).connected().await);
-    let paths = challenges.iter().map(|challenge| format!("/issue/{challenge}")).collect::<Vec<_>>().repeat(3);
+    let paths = challenges.iter().cycle().take(90).map(|challenge| format!("/issue/{challenge}"));
     let collected: JoinSet<_> = paths
         .into_iter()
         .map(|path| (Arc::clone(&agent), path))

@@ -62,6 +62,7 @@ async fn only_its_agent_takes_a_request_back_and_says_why() {
         ("no reason", AGENT, &path, json!({}), "422 schema_violation"),
         ("an empty reason", AGENT, &path, json!({"reason": " "}), "422 schema_violation"),
         ("a hidden text", AGENT, &path, json!({"reason": "a\u{202e}b"}), "422 schema_violation"),
+        ("a list", AGENT, &path, json!(["wrong vendor"]), "422 schema_violation"),
         ("more than a reason", AGENT, &path, json!({"reason": "a", "state": "approved"}), "422 schema_violation"),
     ] {
         let mark = app.mark().await;
