@@ -251,6 +251,25 @@ impl<S: Challenges> Challenges for Metered<S> {
         result
     }
 
+    async fn succeed(
+        &self,
+        version: u64,
+        earlier: &Challenge,
+        next: &Challenge,
+        entry: Entry,
+    ) -> Result<Receipt, AdvanceError> {
+        let written = Written::of(&entry);
+        let result = self.inner.succeed(version, earlier, next, entry).await;
+        if !matches!(result, Err(AdvanceError::Conflict)) {
+            self.count(&written, &result);
+        }
+        result
+    }
+
+    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<Stored<Challenge>>, StoreError> {
+        self.inner.overdue(now, limit).await
+    }
+
     async fn list(&self, state: Option<ChallengeState>, limit: u32) -> Result<Vec<Stored<Challenge>>, StoreError> {
         self.inner.list(state, limit).await
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value, json};
 
-use super::client::{ClientArgs, Service};
+use super::client::{Client, ClientArgs, Service};
 use super::output::{self, Format};
 use crate::adapters::pem;
 
@@ -17,18 +17,21 @@ use crate::adapters::pem;
   atb issue --as procurement sap.vendor.change --template contract --var contract_ref=MSA-1001 \\\n      \
       --var accountable_id=dave --var jurisdiction=DE \\\n      \
       --request 'POST erp /vendors/V-1001/bank-account' \\\n      \
-      --params '{\"vendor_id\":\"V-1001\",\"iban\":\"DE02120300000000202051\",\"payment_limit\":25000}' --wait 300 --out change.jwt")]
+      --params '{\"vendor_id\":\"V-1001\",\"iban\":\"DE02120300000000202051\",\"payment_limit\":25000}' --wait 300 --out change.jwt\n  \
+  atb issue --as procurement --withdraw CHALLENGE --reason 'wrong vendor'\n  \
+  atb issue --as procurement --reask CHALLENGE --wait 300 --out change.jwt")]
 pub struct Args {
     #[command(flatten)]
     client: ClientArgs,
     /// The act, for example erp.order.read.
-    act: String,
+    #[arg(required_unless_present_any = ["collect", "withdraw", "reask"])]
+    act: Option<String>,
     /// Constraints on the call's parameters, a JSON object.
     #[arg(long, value_name = "JSON")]
     con: Option<String>,
     /// The legal template, ID or ID@VERSION.
-    #[arg(long, value_name = "ID")]
-    template: String,
+    #[arg(long, value_name = "ID", required_unless_present_any = ["collect", "withdraw", "reask"])]
+    template: Option<String>,
     /// A variable of the template.
     #[arg(long = "var", value_name = "NAME=VALUE")]
     vars: Vec<String>,
@@ -56,6 +59,15 @@ pub struct Args {
     /// Fetch the mandate of a challenge that was asked before, instead of asking anew.
     #[arg(long, value_name = "CHALLENGE")]
     collect: Option<String>,
+    /// Take back what was asked; whoever has agreed, it yields no mandate any more.
+    #[arg(long, value_name = "CHALLENGE", requires = "reason", conflicts_with_all = ["collect", "reask"])]
+    withdraw: Option<String>,
+    /// Why it is taken back.
+    #[arg(long, value_name = "TEXT", requires = "withdraw")]
+    reason: Option<String>,
+    /// Ask again for what came to nothing: rejected, expired or withdrawn.
+    #[arg(long, value_name = "CHALLENGE", conflicts_with = "collect")]
+    reask: Option<String>,
     /// Write the mandate to this file (owner-only) instead of stdout.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -66,9 +78,13 @@ pub struct Args {
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let client = args.client.connect(Service::AgentAuth)?;
-    let mut response = match &args.collect {
-        Some(id) => client.get(&format!("/issue/{id}")).await?,
-        None => client.post("/issue", &body(&args)?).await?,
+    if let Some(id) = &args.withdraw {
+        return withdraw(&args, &client, id).await;
+    }
+    let mut response = match (&args.collect, &args.reask) {
+        (Some(id), _) => client.get(&format!("/issue/{id}")).await?,
+        (None, Some(id)) => client.post(&format!("/issue/{id}/reask"), &json!({})).await?,
+        (None, None) => client.post("/issue", &body(&args)?).await?,
     };
     let mut left = args.wait;
     while response.status.as_u16() == 202 && left > 0 {
@@ -82,6 +98,19 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         left -= step;
     }
     answer(&args, response.status.as_u16(), &response.body)
+}
+
+async fn withdraw(args: &Args, client: &Client, id: &str) -> anyhow::Result<ExitCode> {
+    let response = client.post(&format!("/issue/{id}/withdraw"), &json!({ "reason": args.reason })).await?;
+    if response.status.as_u16() != 200 {
+        output::note(&output::problem(response.status.as_u16(), &response.body));
+        return Ok(ExitCode::from(1));
+    }
+    match args.format {
+        Format::Json => output::json(&serde_json::from_slice(&response.body).context("the answer is not JSON")?),
+        Format::Text => output::line(&format!("{id}: withdrawn")),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn body(args: &Args) -> anyhow::Result<Value> {

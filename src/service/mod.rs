@@ -4,6 +4,8 @@ pub mod ports;
 pub mod refusal;
 pub mod view;
 
+pub mod wanted;
+
 pub mod facts;
 
 pub mod issuer;

@@ -153,8 +153,23 @@ pub trait Challenges: Send + Sync {
     async fn find(&self, id: ChallengeId) -> Result<Option<Stored<Challenge>>, StoreError>;
 
     /// Replaces version `version` of the challenge by `next` and appends `entry`, both or neither. This is the only way
-    /// a challenge is voted on, rejected, expired or redeemed, so each of them happens at most once.
+    /// a challenge is voted on, rejected, expired, withdrawn or redeemed, so each of them happens at most once.
     async fn advance(&self, version: u64, next: &Challenge, entry: Entry) -> Result<Receipt, AdvanceError>;
+
+    /// Replaces version `version` of a challenge that ended by `earlier`, which names its successor, stores `next`, the
+    /// successor, and appends `entry`: all or nothing, so a challenge has at most one successor.
+    ///
+    /// `AdvanceError::Conflict` when the earlier challenge is not at that version, or there is one of the successor's id.
+    async fn succeed(
+        &self,
+        version: u64,
+        earlier: &Challenge,
+        next: &Challenge,
+        entry: Entry,
+    ) -> Result<Receipt, AdvanceError>;
+
+    /// Open challenges whose time has run out at `now`, longest overdue first, at most `limit`.
+    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<Stored<Challenge>>, StoreError>;
 
     /// Challenges in `state`, oldest first, at most `limit`.
     async fn list(&self, state: Option<ChallengeState>, limit: u32) -> Result<Vec<Stored<Challenge>>, StoreError>;

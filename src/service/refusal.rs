@@ -6,6 +6,7 @@ use crate::domain::json::JsonError;
 use crate::domain::policy::{Decision, Violation};
 
 use super::ports::StoreError;
+use super::wanted::{Wanted, missing_for};
 
 /// Why something was refused. The closed list of the contract: every problem document's `code` is one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,6 +47,10 @@ pub enum Code {
     ChallengeRejected,
     /// The challenge ran out of time.
     ChallengeExpired,
+    /// The agent withdrew the challenge.
+    ChallengeWithdrawn,
+    /// The challenge gave its mandate already.
+    ChallengeRedeemed,
     /// The challenge is not in the state that this takes.
     ChallengeConflict,
     /// The record cannot take more at the moment; nothing happened.
@@ -62,7 +67,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::RequestMalformed,
         Self::SchemaViolation,
         Self::RequestTooLarge,
@@ -81,6 +86,8 @@ impl Code {
         Self::MandateReplayed,
         Self::ChallengeRejected,
         Self::ChallengeExpired,
+        Self::ChallengeWithdrawn,
+        Self::ChallengeRedeemed,
         Self::ChallengeConflict,
         Self::Busy,
         Self::RecordUnavailable,
@@ -110,6 +117,8 @@ impl Code {
             Self::MandateReplayed => "mandate_replayed",
             Self::ChallengeRejected => "challenge_rejected",
             Self::ChallengeExpired => "challenge_expired",
+            Self::ChallengeWithdrawn => "challenge_withdrawn",
+            Self::ChallengeRedeemed => "challenge_redeemed",
             Self::ChallengeConflict => "challenge_conflict",
             Self::Busy => "busy",
             Self::RecordUnavailable => "record_unavailable",
@@ -142,6 +151,10 @@ pub struct Refusal {
     pub faults: Vec<Fault>,
     /// The verdict's id, once there is one.
     pub decision_id: Option<DecisionId>,
+    /// What is missing, by name.
+    pub missing: Vec<String>,
+    /// What to ask for.
+    pub wanted: Option<Box<Wanted>>,
 }
 
 impl Refusal {
@@ -152,7 +165,15 @@ impl Refusal {
 
     /// A refusal with a reason of its own.
     pub fn because(code: Code, reason: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { code, reason: reason.into(), detail: detail.into(), faults: Vec::new(), decision_id: None }
+        Self {
+            code,
+            reason: reason.into(),
+            detail: detail.into(),
+            faults: Vec::new(),
+            decision_id: None,
+            missing: Vec::new(),
+            wanted: None,
+        }
     }
 
     /// With one place that is wrong.
@@ -166,6 +187,23 @@ impl Refusal {
     #[must_use]
     pub fn decided(mut self, id: DecisionId) -> Self {
         self.decision_id = Some(id);
+        self
+    }
+
+    /// With what is missing and, where it is known, what to ask for.
+    #[must_use]
+    pub fn missing(mut self, names: Vec<String>, wanted: Option<Wanted>) -> Self {
+        self.missing = names;
+        self.wanted = wanted.map(Box::new);
+        self
+    }
+
+    /// With what to ask for, if it is a denial that a mandate of another content would not have met.
+    #[must_use]
+    pub fn wanting(mut self, wanted: impl FnOnce() -> Wanted) -> Self {
+        if self.code == Code::Denied && !self.missing.is_empty() {
+            self.wanted = Some(Box::new(wanted()));
+        }
         self
     }
 
@@ -185,6 +223,7 @@ impl Refusal {
         let detail = first.map_or_else(|| format!("the policy denies: {}", decision.reason), |v| v.detail.clone());
         let mut refusal = Self::because(Code::Denied, decision.reason.clone(), detail);
         refusal.faults = decision.violations.iter().map(fault).collect();
+        refusal.missing = missing_for(&decision.reason, &decision.missing);
         refusal
     }
 }

@@ -24,6 +24,7 @@ mod faults;
 mod faults_store;
 mod issue;
 mod kept_checkpoint;
+mod life;
 mod operator;
 mod ops;
 mod process;

@@ -96,7 +96,7 @@ pub async fn spend(ledger: &dyn Ledger, burn: Burn) -> Result<u64, BurnError> {
     Ok(receipt.seq())
 }
 
-fn challenge() -> Challenge {
+pub fn challenge() -> Challenge {
     let draft: ChallengeDraft = serde_json::from_value(serde_json::json!({
         "ask": {
             "sub": "spiffe://example.org/agent/buyer", "act": "sap.vendor.change", "con": {}, "ttl": 300,

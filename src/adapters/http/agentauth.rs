@@ -1,5 +1,7 @@
 //! AgentAuth's door. Each handler reads, asks [`Issuer`], and writes down the answer.
 
+mod life;
+
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -25,6 +27,7 @@ use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
 use crate::domain::text::PlainText;
 use crate::service::issuer::{Issued, Issuer};
 use crate::service::refusal::{Code, Refusal};
+use crate::service::wanted;
 
 /// The longest that `?wait=` may ask for, in seconds.
 const MAX_WAIT_SECONDS: u64 = 60;
@@ -45,6 +48,8 @@ pub fn router(state: AgentAuth) -> Router {
     Router::new()
         .route("/issue", post(issue))
         .route("/issue/{id}", get(collect).head(wrong_method))
+        .route("/issue/{id}/withdraw", post(life::withdraw))
+        .route("/issue/{id}/reask", post(life::reask))
         .route("/challenges", get(challenges))
         .route("/challenges/{id}", get(challenge))
         .route("/challenges/{id}/approve", post(approve))
@@ -136,7 +141,7 @@ fn issued(issued: Issued, issuer: &Issuer) -> Response {
         }
         Issued::Waiting(challenge) => {
             let location = format!("/issue/{}", challenge.id());
-            let body = Json(waiting(&challenge, issuer, &location));
+            let body = Json(life::wanting(&challenge, waiting(&challenge, issuer, &location)));
             let mut response = no_store((StatusCode::ACCEPTED, body).into_response());
             if let Ok(location) = HeaderValue::from_str(&location) {
                 response.headers_mut().insert(LOCATION, location);
@@ -201,7 +206,7 @@ async fn challenges(
     let Ok(Query(query)) = query else {
         let refusal = Refusal::new(
             Code::SchemaViolation,
-            "`status` is pending, approved, rejected, expired or redeemed; `limit` is a number",
+            "`status` is pending, approved, rejected, expired, withdrawn or redeemed; `limit` is a number",
         );
         return Err(state.issuer.refuse_at_door(peer.id(), refusal).await.into());
     };
@@ -237,7 +242,7 @@ async fn challenge(
 /// Exactly what is asked: the signed content, the call in clear behind its digest, and the statement to sign.
 fn view(challenge: &Challenge, issuer: &Issuer) -> Value {
     let draft = challenge.draft();
-    json!({
+    let shown = json!({
         "challenge_id": challenge.id(),
         "state": challenge.state(),
         "tier": draft.tier,
@@ -255,7 +260,8 @@ fn view(challenge: &Challenge, issuer: &Issuer) -> Value {
         "statement": statement(challenge, issuer),
         "created_at": challenge.created_at(),
         "expires_at": challenge.expires_at(),
-    })
+    });
+    life::linked(challenge, shown)
 }
 
 #[derive(Deserialize)]
@@ -335,6 +341,9 @@ async fn configuration(State(state): State<AgentAuth>) -> Response {
         "issuer": settings.id,
         "brokers": settings.brokers,
         "issue_endpoint": "/issue",
+        "withdraw_endpoint": "/issue/{id}/withdraw",
+        "reask_endpoint": "/issue/{id}/reask",
+        "authorization_details_types_supported": [wanted::TYPE],
         "challenges_endpoint": "/challenges",
         "templates_endpoint": "/templates",
         "jwks_uri": "/.well-known/jwks.json",
@@ -375,7 +384,9 @@ impl AgentAuth {
         body: Body,
     ) -> Result<T, Problem> {
         let bytes = self.read(peer, headers, body).await?;
-        match strict::parse_as(&bytes) {
+        // Through an object: serde would take an array of the members for them, in their order.
+        let read = strict::parse_as::<strict::Object>(&bytes).and_then(|object| strict::read(object.to_value()));
+        match read {
             Ok(value) => Ok(value),
             Err(error) => Err(self.issuer.refuse_at_door(peer.id(), error.into()).await.into()),
         }

@@ -25,6 +25,7 @@ use crate::domain::action::CallRequest;
 use crate::domain::ledger::Outcome;
 use crate::service::broker::{Broker, CallInDoubt, CallOutcome, IncomingCall};
 use crate::service::refusal::{Code, Refusal};
+use crate::service::wanted::NamedCall;
 
 /// The connectors in force and their pooled connections.
 pub struct Upstreams {
@@ -160,6 +161,19 @@ impl IncomingCall for Incoming {
         let body = route.receive(&parts, body).await.map_err(refused)?;
         let (call, forward) = route.bind(&parts, body).map_err(refused)?;
         Ok((call, (forward, slot)))
+    }
+
+    fn named(&self) -> Option<NamedCall> {
+        let target = Target::of(&self.parts.uri).ok()?;
+        let route = self.upstreams.connectors.find(target.connector)?.route(&self.parts.method, target.path).ok()?;
+        let (path, query) = (route.route().path.names(), route.route().query.iter().map(|param| &param.name));
+        Some(NamedCall {
+            act: route.route().act.clone(),
+            connector: route.connector().name.clone(),
+            method: route.route().method,
+            path: route.path().clone(),
+            parameters: path.chain(query).map(ToString::to_string).collect(),
+        })
     }
 }
 

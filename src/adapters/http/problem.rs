@@ -22,7 +22,7 @@ impl From<Refusal> for Problem {
     }
 }
 
-/// 401 no credential, 403 known caller refused, 404 not yours to know, 409 conflict or replay, 410 expired, 422 schema.
+/// 401 no credential, 403 known caller refused, 404 not yours to know, 409 conflict or replay, 410 expired or withdrawn, 422 schema.
 pub fn status(code: Code) -> StatusCode {
     match code {
         Code::RequestMalformed | Code::CallRefused => StatusCode::BAD_REQUEST,
@@ -35,8 +35,8 @@ pub fn status(code: Code) -> StatusCode {
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-        Code::MandateReplayed | Code::ChallengeConflict => StatusCode::CONFLICT,
-        Code::ChallengeExpired => StatusCode::GONE,
+        Code::MandateReplayed | Code::ChallengeConflict | Code::ChallengeRedeemed => StatusCode::CONFLICT,
+        Code::ChallengeExpired | Code::ChallengeWithdrawn => StatusCode::GONE,
         Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::SchemaViolation | Code::LegRefused => StatusCode::UNPROCESSABLE_ENTITY,
@@ -68,6 +68,8 @@ pub fn title(code: Code) -> &'static str {
         Code::MandateReplayed => "The mandate was used before",
         Code::ChallengeRejected => "The request was rejected",
         Code::ChallengeExpired => "The request expired",
+        Code::ChallengeWithdrawn => "The request was withdrawn",
+        Code::ChallengeRedeemed => "The mandate was handed out before",
         Code::ChallengeConflict => "The challenge is in another state",
         Code::Busy => "Too busy",
         Code::RecordUnavailable => "The record is not available",
@@ -102,8 +104,27 @@ pub fn document(refusal: &Refusal) -> Value {
                 refusal.faults.iter().map(|f| Place { pointer: &f.pointer, detail: &f.detail }).collect();
             members.insert("errors".to_owned(), json!(places));
         }
+        if !refusal.missing.is_empty() {
+            members.insert("missing".to_owned(), json!(refusal.missing));
+        }
+        if let Some(wanted) = &refusal.wanted {
+            members.insert("authorization_details".to_owned(), json!([wanted]));
+        }
     }
     problem
+}
+
+/// RFC 6750 §3: no error code where no mandate came along, `invalid_token` for one that is refused.
+fn www_authenticate(refusal: &Refusal) -> Option<HeaderValue> {
+    match refusal.code {
+        Code::CredentialMissing => Some(HeaderValue::from_static("Bearer realm=\"atb\"")),
+        Code::MandateRefused => {
+            let reason = &refusal.reason;
+            let value = format!("Bearer realm=\"atb\", error=\"invalid_token\", error_description=\"{reason}\"");
+            HeaderValue::try_from(value).ok()
+        }
+        _ => None,
+    }
 }
 
 impl IntoResponse for Problem {
@@ -120,8 +141,8 @@ impl IntoResponse for Problem {
         if matches!(refusal.code, Code::Busy | Code::RecordUnavailable) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        if matches!(refusal.code, Code::CredentialMissing | Code::MandateRefused) {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"atb\""));
+        if let Some(challenge) = www_authenticate(&refusal) {
+            headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if let Some(id) = refusal.decision_id
             && let Ok(id) = HeaderValue::from_str(&id.to_string())

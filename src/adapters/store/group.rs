@@ -16,6 +16,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Row as _};
 
 use super::batch::Batch;
+use super::life::succeed;
 use super::op::{Answer, Op, Prepared};
 use super::rows::{advance_challenge, insert_nodes, millis, number, open_challenge, prune};
 use crate::domain::id::{ChallengeId, Sha256Digest};
@@ -280,6 +281,13 @@ impl Group {
             Op::Advance { version, row, entry } => {
                 let advanced = advance_challenge(tx, version, &row).await?;
                 self.challenge(advanced, row.id, entry)
+            }
+            Op::Succeed(succession) => {
+                let opened = succeed(tx, &succession).await?;
+                if opened {
+                    self.challenges.push(succession.earlier.id);
+                }
+                self.challenge(opened, succession.row.id, succession.entry)
             }
             Op::Prune { now } => Verdict::Pruned(prune(tx, now).await?),
             Op::Probe => Verdict::Probed,

@@ -7,6 +7,7 @@
 
 mod batch;
 mod group;
+mod life;
 mod lock;
 mod op;
 mod reader;

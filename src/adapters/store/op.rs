@@ -1,5 +1,6 @@
 //! What callers ask the writer for, prepared in the caller's task so that the one writer has the less to do.
 
+use super::life::Succession;
 use super::rows::ChallengeRow;
 use crate::domain::id::Jti;
 use crate::domain::ledger::{Entry, LeafHash, Receipt};
@@ -51,6 +52,7 @@ pub(super) enum Op {
         row: ChallengeRow,
         entry: Prepared,
     },
+    Succeed(Box<Succession>),
     Prune {
         now: Timestamp,
     },

@@ -224,7 +224,7 @@ fn entries_query(from: u64, limit: u32, filter: &EntryFilter) -> Option<QueryBui
     Some(query)
 }
 
-fn stored_challenge(row: &SqliteRow) -> Result<Stored<Challenge>, StoreError> {
+pub(super) fn stored_challenge(row: &SqliteRow) -> Result<Stored<Challenge>, StoreError> {
     let body: &str = row.try_get(1).map_err(failed)?;
     Ok(Stored { version: unsigned(row, 0)?, value: parse(body.as_bytes())? })
 }

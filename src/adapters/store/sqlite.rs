@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::group::Scribe;
+use super::life::Succession;
 use super::lock::ExclusiveLock;
 use super::op::{Answer, Op, Prepared};
 use super::reader::SqliteReader;
@@ -233,6 +234,22 @@ impl Challenges for SqliteStore {
 
     async fn advance(&self, version: u64, next: &Challenge, entry: Entry) -> Result<Receipt, AdvanceError> {
         self.change(Op::Advance { version, row: ChallengeRow::of(next)?, entry: Prepared::of(entry)? }).await
+    }
+
+    async fn succeed(
+        &self,
+        version: u64,
+        earlier: &Challenge,
+        next: &Challenge,
+        entry: Entry,
+    ) -> Result<Receipt, AdvanceError> {
+        let (earlier, row) = (ChallengeRow::of(earlier)?, ChallengeRow::of(next)?);
+        let succession = Succession { version, earlier, row, entry: Prepared::of(entry)? };
+        self.change(Op::Succeed(Box::new(succession))).await
+    }
+
+    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<Stored<Challenge>>, StoreError> {
+        self.reader.overdue(now, limit).await
     }
 
     async fn list(&self, state: Option<ChallengeState>, limit: u32) -> Result<Vec<Stored<Challenge>>, StoreError> {

@@ -1,8 +1,11 @@
-//! The challenge: pending → approved → redeemed, or rejected, or expired.
+//! The challenge: pending → approved → redeemed, or rejected, expired, or withdrawn.
 //!
 //! Transitions consume the state that they leave. Who counts is the policy's answer and handed in as an [`Assessment`];
 //! that a statement is genuine is proven by its type. Two approvals of one person never count twice, whatever order they
 //! arrive in, because the assessment is always taken over all statements together.
+
+mod life;
+mod state;
 
 use std::time::Duration;
 
@@ -25,37 +28,8 @@ use crate::domain::spiffe::SpiffeId;
 use crate::domain::text::PlainText;
 use crate::domain::time::Timestamp;
 
-/// Where a challenge stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChallengeState {
-    /// Waits for approvals.
-    Pending,
-    /// Has all approvals; the agent may fetch the mandate, once.
-    Approved,
-    /// An approver said no.
-    Rejected,
-    /// Ran out of time.
-    Expired,
-    /// The mandate was minted.
-    Redeemed,
-}
-
-impl ChallengeState {
-    /// Every state.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Approved, Self::Rejected, Self::Expired, Self::Redeemed];
-
-    /// The name as written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Approved => "approved",
-            Self::Rejected => "rejected",
-            Self::Expired => "expired",
-            Self::Redeemed => "redeemed",
-        }
-    }
-}
+pub use life::{EndedChallenge, MAX_REASKS, ReaskOf, ReaskRefused};
+pub use state::{ChallengeClosed, ChallengeState};
 
 /// The call in clear, for the people who decide; its digest stands in the ask's `req`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +111,7 @@ enum State {
     Approved { at: Timestamp },
     Rejected { at: Timestamp, by: SpiffeId, reason: PlainText },
     Expired { at: Timestamp },
+    Withdrawn { at: Timestamp, reason: PlainText },
     Redeemed { at: Timestamp, jti: Jti },
 }
 
@@ -165,6 +140,12 @@ pub struct ChallengeDraft {
     pub asked: Vec<SpiffeId>,
     /// The bundle that let it be opened.
     pub pol: Revision,
+    /// Whether the ground was given in full and not by template. Asked again, it must be allowed again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub free_form_leg: bool,
+    /// Which challenge this one asks again for.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub reask_of: Option<ReaskOf>,
 }
 
 /// A request for a mandate that waits, waited, or is done.
@@ -177,31 +158,8 @@ pub struct Challenge {
     expires_at: Timestamp,
     votes: Vec<Vote>,
     state: State,
-}
-
-/// Why a challenge takes no more of what was tried.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ChallengeClosed {
-    /// Still waits for approvals.
-    #[error("the challenge still waits for approvals")]
-    StillPending,
-    /// Has all approvals already.
-    #[error("the challenge has all its approvals already")]
-    AlreadyApproved,
-    /// An approver said no.
-    #[error("the challenge was rejected by {by}: {reason}")]
-    Rejected {
-        /// Who.
-        by: SpiffeId,
-        /// Why.
-        reason: PlainText,
-    },
-    /// Ran out of time.
-    #[error("the challenge has expired")]
-    Expired,
-    /// The mandate was minted.
-    #[error("the challenge was redeemed")]
-    Redeemed,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    reasked_as: Option<ChallengeId>,
 }
 
 /// Why a genuine statement does not count.
@@ -249,7 +207,7 @@ impl Challenge {
     /// Opens a challenge.
     pub fn open(id: ChallengeId, draft: ChallengeDraft, now: Timestamp) -> Self {
         let expires_at = now.truncate_to_secs().plus(Duration::from_secs(draft.requirement.challenge_seconds));
-        Self { id, draft, created_at: now, expires_at, votes: Vec::new(), state: State::Pending }
+        Self { id, draft, created_at: now, expires_at, votes: Vec::new(), state: State::Pending, reasked_as: None }
     }
 
     /// Its id.
@@ -294,6 +252,7 @@ impl Challenge {
             State::Approved { .. } => ChallengeState::Approved,
             State::Rejected { .. } => ChallengeState::Rejected,
             State::Expired { .. } => ChallengeState::Expired,
+            State::Withdrawn { .. } => ChallengeState::Withdrawn,
             State::Redeemed { .. } => ChallengeState::Redeemed,
         }
     }
@@ -341,6 +300,7 @@ impl Challenge {
                 Some(ChallengeClosed::Rejected { by: by.clone(), reason: reason.clone() })
             }
             State::Expired { .. } => Some(ChallengeClosed::Expired),
+            State::Withdrawn { reason, .. } => Some(ChallengeClosed::Withdrawn { reason: reason.clone() }),
             State::Redeemed { .. } => Some(ChallengeClosed::Redeemed),
         }
     }

@@ -7,10 +7,13 @@
 mod ask;
 mod challenge;
 mod delegation;
+mod missing;
 mod signed;
 mod statement;
 mod view;
 
+#[cfg(test)]
+mod life_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 #[cfg(test)]
@@ -18,13 +21,14 @@ mod view_tests;
 
 pub use ask::Ask;
 pub use challenge::{
-    ApprovedChallenge, CallView, Challenge, ChallengeClosed, ChallengeDraft, ChallengeState, PendingChallenge,
-    StoodInFor, Vote, VoteRefused, Voted,
+    ApprovedChallenge, CallView, Challenge, ChallengeClosed, ChallengeDraft, ChallengeState, EndedChallenge,
+    MAX_REASKS, PendingChallenge, ReaskOf, ReaskRefused, StoodInFor, Vote, VoteRefused, Voted,
 };
 pub use delegation::{
     Delegation, DelegationError, MAX_DELEGATION_BYTES, MAX_DELEGATION_LIFETIME, OutOfScope, UnverifiedDelegation,
     VerifiedDelegation,
 };
+pub use missing::Missing;
 pub use statement::{
     Decision, MAX_STATEMENT_BYTES, MAX_STATEMENT_LIFETIME, Statement, StatementError, UnverifiedStatement,
     VerifiedStatement,

@@ -159,7 +159,7 @@ fn no_character_of_a_statement_can_be_changed() {
 }
 
 /// Two people may approve; Bob has a second identity, which is Carol's key here.
-fn assessment(challenge: &Challenge, approver: &SpiffeId, person_of: fn(&str) -> &str) -> Assessment {
+pub(crate) fn assessment(challenge: &Challenge, approver: &SpiffeId, person_of: fn(&str) -> &str) -> Assessment {
     let mut ids: Vec<SpiffeId> = challenge.votes().iter().map(|vote| vote.approver.clone()).collect();
     if !ids.contains(approver) {
         ids.push(approver.clone());
@@ -178,7 +178,7 @@ fn assessment(challenge: &Challenge, approver: &SpiffeId, person_of: fn(&str) ->
     Assessment { counted, refused, approved, required: 2, roles_missing: Default::default(), met, fault: None }
 }
 
-fn two_people(id: &str) -> &str {
+pub(crate) fn two_people(id: &str) -> &str {
     if id.ends_with("bob") { "bob" } else { "carol" }
 }
 
@@ -215,6 +215,8 @@ pub(crate) fn challenge(required: u32) -> Challenge {
         requires_dual_control: false,
         asked: Vec::new(),
         pol: "2026.12.01".parse().unwrap(),
+        free_form_leg: false,
+        reask_of: None,
     };
     Challenge::open(ChallengeId::new(now(), [7; 10]), draft, now())
 }
@@ -304,7 +306,7 @@ fn one_approval_is_enough_where_one_is_asked_for() {
     assert_eq!(challenge.approved(now()).unwrap_err(), ChallengeClosed::Redeemed);
 }
 
-fn both() -> [VerifiedStatement; 2] {
+pub(crate) fn both() -> [VerifiedStatement; 2] {
     let challenge = challenge(2);
     ["bob", "carol"].map(|name| {
         let jws = signed(name, &statement(name, challenge.id(), challenge.ask().sum()));
@@ -325,7 +327,7 @@ proptest! {
         match challenge.state() {
             ChallengeState::Pending => prop_assert!(people.len() < 2),
             ChallengeState::Approved | ChallengeState::Redeemed => prop_assert_eq!(people.len(), 2),
-            ChallengeState::Rejected | ChallengeState::Expired => prop_assert_eq!(redeemed, 0),
+            ChallengeState::Rejected | ChallengeState::Expired | ChallengeState::Withdrawn => prop_assert_eq!(redeemed, 0),
         }
     }
 

@@ -30,6 +30,8 @@ pub enum EventType {
     PoaChallengeRejected,
     /// A challenge ran out of time.
     PoaChallengeExpired,
+    /// The agent took its request back.
+    PoaChallengeWithdrawn,
     /// AgentAuth refused a request for a mandate.
     PoaDenied,
     /// A mandate that was already used came again and was blocked.
@@ -52,7 +54,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of this enum.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::PoaIssued,
         Self::PoaIssuedDualControl,
         Self::PoaChallengeCreated,
@@ -60,6 +62,7 @@ impl EventType {
         Self::PoaApprovalRefused,
         Self::PoaChallengeRejected,
         Self::PoaChallengeExpired,
+        Self::PoaChallengeWithdrawn,
         Self::PoaDenied,
         Self::PoaSingleUseReplayBlocked,
         Self::BrokerDecision,
@@ -81,6 +84,7 @@ impl EventType {
             Self::PoaApprovalRefused => "poa_approval_refused",
             Self::PoaChallengeRejected => "poa_challenge_rejected",
             Self::PoaChallengeExpired => "poa_challenge_expired",
+            Self::PoaChallengeWithdrawn => "poa_challenge_withdrawn",
             Self::PoaDenied => "poa_denied",
             Self::PoaSingleUseReplayBlocked => "poa_single_use_replay_blocked",
             Self::BrokerDecision => "broker_decision",

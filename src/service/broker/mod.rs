@@ -12,6 +12,7 @@ use super::facts;
 use super::ports::{Burn, BurnError, CallDirectory, Clock, Entropy, Ledger, PolicyPoint};
 use super::refusal::{Code, Refusal};
 use super::view;
+use super::wanted::{NamedCall, Wanted, missing_for};
 use crate::domain::action::CallRequest;
 use crate::domain::id::{DecisionId, EventId, WorkspaceId};
 use crate::domain::jose::MandateKeys;
@@ -60,6 +61,9 @@ pub trait IncomingCall: Send {
     /// # Errors
     /// A refusal for anything that two readers could read differently.
     fn canonicalise(self) -> impl Future<Output = Result<(CallRequest, Self::Forward), Refusal>> + Send;
+
+    /// Which call it is by method and path alone, if a route says so. Reads nothing of the body.
+    fn named(&self) -> Option<NamedCall>;
 }
 
 /// One call's story so far: what the record will say about it, however it ends.
@@ -77,6 +81,15 @@ enum Stop {
     Refused(Refusal),
     /// On record already, in the transaction that refused it.
     Recorded(Refusal),
+}
+
+impl Stop {
+    fn wanting(self, wanted: impl FnOnce() -> Wanted) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(refusal.wanting(wanted)),
+            Self::Recorded(refusal) => Self::Recorded(refusal),
+        }
+    }
 }
 
 impl From<Refusal> for Stop {
@@ -117,16 +130,35 @@ impl Broker {
         unverified_jwt: Option<&str>,
         incoming: C,
     ) -> Result<(Permit, C::Forward), Stop> {
-        let unverified_jwt = unverified_jwt.ok_or_else(|| {
-            Refusal::new(Code::CredentialMissing, "a call needs a mandate: `Authorization: Bearer` or `X-PoA-Token`")
-        })?;
-        let verified = self.verify(attempt, unverified_jwt)?;
-        let mandate = verified.held_by(caller).map_err(|error| mandate_refused(&error))?;
-        let approvals = self.prove(&mandate)?;
+        let (mandate, approvals) = self.hold(attempt, caller, unverified_jwt, &incoming)?;
         let (call, forward) = incoming.canonicalise().await?;
-        let (decision, receipt) = self.authorise(attempt, &mandate, &approvals, &call, true).await?;
+        let authorised = self.authorise(attempt, &mandate, &approvals, &call, true).await;
+        let (decision, receipt) =
+            authorised.map_err(|stop| stop.wanting(|| Wanted::for_call(&call, &self.expected.audience)))?;
         let permit = self.permit(attempt, &mandate, call, &decision, &receipt)?;
         Ok((permit, forward))
+    }
+
+    /// The mandate and its approvals, all proven. `incoming` is looked at only for a refusal, to say what to ask for.
+    fn hold<C: IncomingCall>(
+        &self,
+        attempt: &mut Attempt,
+        caller: &VerifiedSvid,
+        unverified_jwt: Option<&str>,
+        incoming: &C,
+    ) -> Result<(BoundMandate, ProvenApprovals), Refusal> {
+        let lacks = |refusal: Refusal, what: &str| {
+            let wanted = incoming.named().map(|call| Wanted::for_named(call, &self.expected.audience));
+            refusal.missing(vec![what.to_owned()], wanted)
+        };
+        let unverified_jwt = unverified_jwt.ok_or_else(|| {
+            let detail = "a call needs a mandate: `Authorization: Bearer` or `X-PoA-Token`";
+            lacks(Refusal::new(Code::CredentialMissing, detail), "mandate")
+        })?;
+        let verified = self.verify(attempt, unverified_jwt).map_err(|refusal| lacks(refusal, "mandate"))?;
+        let mandate = verified.held_by(caller).map_err(|error| lacks(mandate_refused(&error), "mandate"))?;
+        let approvals = self.prove(&mandate).map_err(|refusal| lacks(refusal, "approval"))?;
+        Ok((mandate, approvals))
     }
 
     fn attempt(&self, agent: &SpiffeId) -> Attempt {
@@ -201,7 +233,10 @@ impl Broker {
         attempt.subject.request_digest = Some(call.digest());
         attempt.subject.approvers = approvals.facts().iter().map(|fact| fact.id.clone()).collect();
         attempt.subject.challenge_id = approvals.challenge().map(|(id, _)| id);
-        mandate.covers(call).map_err(|error| Refusal::because(Code::Denied, error.code(), error.to_string()))?;
+        mandate.covers(call).map_err(|error| {
+            let missing = missing_for(error.code(), &[]);
+            Refusal::because(Code::Denied, error.code(), error.to_string()).missing(missing, None)
+        })?;
         let input = facts::of_call(mandate, call, approvals, &attempt.workspace, attempt.arrived);
         let judged = self.ports.policy.decide(input).await;
         attempt.subject.bundle = Some(judged.bundle.revision().clone());
@@ -213,7 +248,8 @@ impl Broker {
         facts::check_params(&judged.bundle, call)?;
         if !judged.bundle.templates().knows(&mandate.claims().leg.template) {
             let detail = "the mandate's legal template is not in force any more";
-            return Err(Refusal::because(Code::Denied, "leg_template_unknown", detail));
+            let refusal = Refusal::because(Code::Denied, "leg_template_unknown", detail);
+            return Err(refusal.missing(vec!["ground".to_owned()], None));
         }
         view::was_shown(&judged.bundle, mandate, approvals, call)?;
         Ok(judged.verdict)

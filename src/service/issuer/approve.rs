@@ -16,9 +16,6 @@ use crate::service::refusal::{Code, Refusal};
 
 /// How often a vote starts over because another one came in between.
 const RETRIES: usize = 256;
-/// How many challenges one sweep expires.
-const SWEEP: u32 = 500;
-
 /// What an approver is told after a decision.
 #[derive(Debug)]
 pub struct Approval {
@@ -109,28 +106,6 @@ impl Issuer {
             }
         }
         Err(Refusal::new(Code::Busy, "the challenge changes too fast; try again"))
-    }
-
-    /// Expires every challenge whose time has run out; returns how many. Runs in the background and survives restarts,
-    /// because what is overdue is read from the store.
-    ///
-    /// # Errors
-    /// When the store cannot be read or written.
-    pub async fn expire_overdue(&self) -> Result<usize, Refusal> {
-        let mut expired = 0;
-        for state in [ChallengeState::Pending, ChallengeState::Approved] {
-            for stored in self.ports.challenges.list(Some(state), SWEEP).await? {
-                if !stored.value.is_overdue(self.now()) {
-                    continue;
-                }
-                match self.expire(stored).await {
-                    Ok(()) => expired += 1,
-                    Err(AdvanceError::Conflict) => {}
-                    Err(AdvanceError::Store(error)) => return Err(error.into()),
-                }
-            }
-        }
-        Ok(expired)
     }
 
     /// `POST /issue` with statements: they all answer one challenge, either one that waits already or a fresh id that
@@ -343,9 +318,8 @@ fn closed_to_votes(closed: &ChallengeClosed) -> Refusal {
         ChallengeClosed::Rejected { .. } => {
             Refusal::because(Code::ChallengeConflict, "challenge_rejected", closed.to_string())
         }
-        ChallengeClosed::Redeemed => {
-            Refusal::because(Code::ChallengeConflict, "challenge_redeemed", closed.to_string())
-        }
+        ChallengeClosed::Withdrawn { .. } => Refusal::new(Code::ChallengeWithdrawn, closed.to_string()),
+        ChallengeClosed::Redeemed => Refusal::new(Code::ChallengeRedeemed, closed.to_string()),
         ChallengeClosed::AlreadyApproved | ChallengeClosed::StillPending => {
             Refusal::because(Code::ChallengeConflict, "challenge_approved", closed.to_string())
         }

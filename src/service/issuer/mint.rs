@@ -13,6 +13,7 @@ use crate::service::facts::Asked;
 use crate::service::ports::{AdvanceError, Stored};
 use crate::service::refusal::{Code, Refusal};
 use crate::service::view;
+use crate::service::wanted::Wanted;
 
 /// How often a redemption starts over because the challenge changed under it.
 const RETRIES: usize = 16;
@@ -76,7 +77,11 @@ impl Issuer {
         }
     }
 
-    async fn own_challenge(&self, caller: &VerifiedSvid, id: ChallengeId) -> Result<Stored<Challenge>, Refusal> {
+    pub(super) async fn own_challenge(
+        &self,
+        caller: &VerifiedSvid,
+        id: ChallengeId,
+    ) -> Result<Stored<Challenge>, Refusal> {
         match self.ports.challenges.find(id).await? {
             Some(stored) if stored.value.agent() == caller.id() => Ok(stored),
             // Somebody else's challenge and no challenge are the same answer.
@@ -86,7 +91,7 @@ impl Issuer {
 
     /// What an agent is told of a challenge that yields nothing, for its caller to record; an overdue one is expired on
     /// the way.
-    async fn closed(&self, stored: Stored<Challenge>, closed: ChallengeClosed) -> Refusal {
+    pub(super) async fn closed(&self, stored: Stored<Challenge>, closed: ChallengeClosed) -> Refusal {
         if stored.value.is_overdue(self.now())
             && let Err(AdvanceError::Store(error)) = self.expire(stored).await
         {
@@ -99,9 +104,10 @@ impl Issuer {
                 format!("an approver said no: {reason}"),
             ),
             ChallengeClosed::Expired => Refusal::new(Code::ChallengeExpired, "nobody agreed in time; ask anew"),
-            ChallengeClosed::Redeemed => {
-                Refusal::because(Code::ChallengeConflict, "challenge_redeemed", "the mandate was handed out before")
+            ChallengeClosed::Withdrawn { reason } => {
+                Refusal::new(Code::ChallengeWithdrawn, format!("you withdrew it: {reason}"))
             }
+            ChallengeClosed::Redeemed => Refusal::new(Code::ChallengeRedeemed, "the mandate was handed out before"),
             ChallengeClosed::StillPending | ChallengeClosed::AlreadyApproved => {
                 Refusal::new(Code::ChallengeConflict, "the challenge changed; ask again")
             }
@@ -142,7 +148,10 @@ impl Issuer {
         let subject = subject_of(&stored.value);
         self.prove_votes(&stored.value).map_err(|refusal| Retry::Refused(refusal.decided(decision_id)))?;
         let bundle = self.still_allowed(&stored.value, now).await;
-        let bundle = bundle.map_err(|refusal| Retry::Refused(refusal.decided(decision_id)))?;
+        let bundle = bundle.map_err(|refusal| {
+            let refusal = refusal.wanting(|| Wanted::for_draft(stored.value.draft()));
+            Retry::Refused(refusal.decided(decision_id))
+        })?;
         let draft = approved.as_challenge().draft().clone();
         let jti = self.jti(now);
         let (redeemed, approvals) = approved.redeem(jti, now);
@@ -201,7 +210,8 @@ impl Issuer {
             ));
         }
         if !assessed.verdict.met || assessed.bundle.digest() != judged.bundle.digest() {
-            return Err(Refusal::because(Code::Denied, "approval_missing", "the approvals do not suffice any more"));
+            let refusal = Refusal::because(Code::Denied, "approval_missing", "the approvals do not suffice any more");
+            return Err(refusal.missing(vec!["approval".to_owned()], None));
         }
         let shown = view::of(&judged.bundle, &draft.ask, draft.call.as_ref())?;
         if shown.digest() != draft.view.digest() {

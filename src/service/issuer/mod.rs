@@ -7,6 +7,7 @@
 
 mod approve;
 mod delegated;
+mod life;
 mod mint;
 mod request;
 
@@ -17,6 +18,7 @@ use josekit::jws::JwsSigner;
 use super::facts::{self, Asked};
 use super::ports::{AdvanceError, CallDirectory, Challenges, Clock, Entropy, Judged, Ledger, PolicyPoint};
 use super::refusal::{Code, Refusal};
+use super::wanted::Wanted;
 use crate::domain::action::CallRequest;
 use crate::domain::approval::{Ask, CallView, Challenge, ChallengeDraft};
 use crate::domain::id::{ChallengeId, DecisionId, EventId, Jti, KeyId, WorkspaceId};
@@ -171,6 +173,7 @@ impl Issuer {
             }
             facts::check_params(&bundle, call)?;
         }
+        let free_form_leg = matches!(request.leg, LegRequest::Claim(_));
         let entry = bundle.catalogue().find(&request.act);
         let cap =
             entry.and_then(|entry| entry.max_ttl()).map_or(self.settings.max_ttl, |cap| cap.min(self.settings.max_ttl));
@@ -195,7 +198,11 @@ impl Issuer {
             workspace: &workspace,
         };
         let judged = self.ports.policy.issue(facts::of_request(asking, &[], now)).await;
-        let requirement = self.allowed(&judged, subject).map_err(|refusal| refusal.decided(decision_id))?;
+        let required = judged.verdict.requirement.clone();
+        let requirement = self.allowed(&judged, subject).map_err(|refusal| {
+            let view = call.as_ref().map(CallView::from);
+            refusal.decided(decision_id).wanting(|| Wanted::for_ask(&ask, &aud, view.as_ref(), required.as_ref()))
+        })?;
         let tier =
             tier.ok_or_else(|| Refusal::because(Code::Denied, "unknown_act", "the catalogue does not have this act"))?;
         let call = call.as_ref().map(CallView::from);
@@ -210,6 +217,8 @@ impl Issuer {
             requires_dual_control: request.requires_dual_control,
             asked,
             pol: judged.bundle.revision().clone(),
+            free_form_leg,
+            reask_of: None,
         };
         Ok(Admitted { bundle: judged.bundle, draft, decision_id })
     }
@@ -248,6 +257,10 @@ impl Issuer {
                 let template = bundle.templates().find(&template).map_err(|error| refused(error.to_string()))?;
                 template.bind(&vars).map_err(|error| refused(error.to_string()))
             }
+            LegRequest::Bound(ground) if bundle.templates().knows(&ground.as_leg().template) => Ok(*ground),
+            LegRequest::Bound(_) => Err(refused(
+                "the ground's template has changed since; ask with POST /issue on the one in force".to_owned(),
+            )),
             LegRequest::Claim(_) if !self.settings.allow_free_form_leg => {
                 Err(refused("this AgentAuth takes legal grounds by template only".to_owned()))
             }
@@ -267,10 +280,7 @@ impl Issuer {
     }
 
     async fn open_challenge(&self, challenge: &Challenge, admitted: &Admitted) -> Result<(), Refusal> {
-        let mut subject = subject_of(challenge);
-        subject.decision_id = Some(admitted.decision_id);
-        subject.bundle_digest = Some(admitted.bundle.digest());
-        let entry = self.entry(EventType::PoaChallengeCreated, challenge.draft().workspace.clone(), subject);
+        let entry = self.created(challenge, admitted);
         match self.ports.challenges.open(challenge, entry).await {
             Ok(_) => Ok(()),
             Err(AdvanceError::Conflict) => {
@@ -278,6 +288,17 @@ impl Issuer {
             }
             Err(AdvanceError::Store(error)) => Err(error.into()),
         }
+    }
+
+    fn created(&self, challenge: &Challenge, admitted: &Admitted) -> Entry {
+        let mut subject = subject_of(challenge);
+        subject.decision_id = Some(admitted.decision_id);
+        subject.bundle_digest = Some(admitted.bundle.digest());
+        if let Some(reask) = challenge.draft().reask_of {
+            subject.detail.insert("reask_of".to_owned(), reask.challenge.to_string());
+            subject.detail.insert("reask".to_owned(), reask.nth.to_string());
+        }
+        self.entry(EventType::PoaChallengeCreated, challenge.draft().workspace.clone(), subject)
     }
 
     /// Records a refusal; if that fails, says so instead, because an unrecorded refusal is none.

@@ -65,6 +65,8 @@ pub enum LegRequest {
     },
     /// The claim itself, without approvals.
     Claim(Box<LegGround>),
+    /// A ground that a template gave when this was asked before; no request is read as one.
+    Bound(Box<LegGround>),
 }
 
 impl<'de> Deserialize<'de> for LegRequest {
