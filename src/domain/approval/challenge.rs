@@ -180,7 +180,8 @@ pub enum VoteRefused {
     /// The policy counts the delegate without a word on whom she stands in for: it does not know delegations.
     #[error("delegation_not_assessed")]
     NotAssessed,
-    /// The mandate could not carry this statement beside the others that it needs.
+    /// The mandate could not carry this statement beside the others that it needs; a delegation by its leaf alone, or
+    /// of fewer acts, is shorter.
     #[error("statement_too_long")]
     TooLong,
 }
@@ -359,7 +360,7 @@ impl PendingChallenge {
             }
             used.push(person);
         }
-        if vote.statement.len() > share(draft) {
+        if !has_room(&challenge, &vote, &statement.claims().aud) {
             return Err(VoteRefused::TooLong);
         }
         challenge.votes.push(vote);
@@ -397,18 +398,27 @@ fn vote(statement: &VerifiedStatement, counted: &CountedApproval) -> Result<Vote
     })
 }
 
-/// How long each of the required statements may be, so that a mandate of at most [`MAX_MANDATE_BYTES`] has room for all:
-/// an approval that could not be carried is refused when it is given, not when the mandate is to be minted.
-fn share(draft: &ChallengeDraft) -> usize {
-    // base64url makes four characters of three bytes; header, signature, the claims that are not asked for, and the
-    // labels of each approval are shorter than this.
-    const ENVELOPE: usize = 1024;
-    const LABELS: usize = 256;
-    let asked = draft.ask.to_value().to_string().len();
-    let aud: usize = draft.aud.iter().map(|id| id.as_str().len().saturating_add(3)).sum();
-    let room = (MAX_MANDATE_BYTES / 4 * 3).saturating_sub(asked).saturating_sub(aud).saturating_sub(ENVELOPE);
-    let people = usize::try_from(draft.requirement.required.max(1)).unwrap_or(usize::MAX);
-    (room / people).saturating_sub(LABELS)
+/// Whether a mandate by `issuer` of at most [`MAX_MANDATE_BYTES`] can carry this vote beside those before it and those
+/// still missing: an approval that could not be carried is refused when it is given, not when the mandate is to be minted.
+fn has_room(challenge: &Challenge, vote: &Vote, issuer: &SpiffeId) -> bool {
+    // Header, signature and dots, times, `jti`, `tier`, and the names of members; base64url makes four of three bytes.
+    const ENVELOPE: usize = 384;
+    // A statement in one's own name with leaf and intermediate.
+    const OWN: usize = 3 * 1024;
+    let draft = &challenge.draft;
+    let names = draft.aud.iter().chain([issuer]).map(|id| id.as_str().len().saturating_add(3)).sum::<usize>();
+    let asked = draft.ask.to_value().to_string().len().saturating_add(draft.pol.as_str().len());
+    let room = (MAX_MANDATE_BYTES / 4 * 3).saturating_sub(names).saturating_sub(asked).saturating_sub(ENVELOPE);
+    let votes: usize = challenge.votes.iter().chain([vote]).map(carried).fold(0, usize::saturating_add);
+    let required = usize::try_from(draft.requirement.required.max(1)).unwrap_or(usize::MAX);
+    let missing = required.saturating_sub(challenge.votes.len()).saturating_sub(1);
+    votes.saturating_add(missing.saturating_mul(OWN.min(room / required))) <= room
+}
+
+/// The bytes of a vote in `leg.dual_control.approvers`.
+fn carried(vote: &Vote) -> usize {
+    const MEMBERS: usize = 96;
+    vote.statement.len().saturating_add(vote.approver.as_str().len()).saturating_add(MEMBERS)
 }
 
 /// A challenge that has all its approvals and has time.

@@ -62,7 +62,7 @@ pub enum DelegationError {
     Scope,
     /// Delegator and delegate are one identity.
     #[error("nobody stands in for herself: delegator and delegate are one")]
-    ToOneself,
+    ToSelf,
     /// The agent that asks would stand behind its own approval.
     #[error("the delegation is by the agent that asks")]
     ByRequester,
@@ -90,8 +90,8 @@ impl DelegationError {
             Self::Algorithm => "delegation_algorithm",
             Self::Issuer => "delegation_issuer",
             Self::Lifetime => "delegation_lifetime",
-            Self::Scope => "delegation_scope",
-            Self::ToOneself => "delegation_to_oneself",
+            Self::Scope => "delegation_scope_malformed",
+            Self::ToSelf => "delegation_to_self",
             Self::ByRequester => "delegation_by_requester",
             Self::Delegate => "delegation_delegate",
             Self::Audience => "delegation_audience",
@@ -189,7 +189,7 @@ impl Delegation {
             return Err(DelegationError::Scope);
         }
         if self.iss == self.sub {
-            return Err(DelegationError::ToOneself);
+            return Err(DelegationError::ToSelf);
         }
         Ok(())
     }

@@ -210,7 +210,7 @@ async fn a_delegated_vote_uses_up_both_people() {
 async fn nobody_stands_in_for_herself_under_another_name() {
     let app = TestApp::start().await;
     let standing = Standing::new(&app, &asking("high"), "alice-mobile", "alice").await;
-    assert_eq!(standing.votes().await.verdict(), "403 same_person");
+    assert_eq!(standing.votes().await.verdict(), "403 delegation_to_self");
     standing.nothing_counted().await;
     app.finish().await;
 }
@@ -230,14 +230,14 @@ async fn a_delegation_never_yields_an_approval_of_ones_own() {
         .refuses(
             "the operator's delegate",
             &operator.delegator.delegate(&operator.plain),
-            "403 approver_operates_requester",
+            "403 delegator_operates_requester",
         )
         .await;
     // Alice answers for the act: neither she nor her delegate approves it.
     let mut ask = asking("high");
     ask["leg"] = ground(&[("accountable_id", "alice")]);
     let accountable = Standing::new(&app, &ask, "bob", "alice").await;
-    let verdict = "403 approver_is_accountable_party";
+    let verdict = "403 delegator_is_accountable_party";
     accountable
         .refuses("the accountable party's delegate", &accountable.delegator.delegate(&accountable.plain), verdict)
         .await;
@@ -261,7 +261,11 @@ async fn a_delegate_may_do_what_her_delegator_may_and_no_more() {
     // Carol cannot give what she has not.
     let nothing = Standing::new(&app, &asking("high"), "alice", "carol").await;
     nothing
-        .refuses("an act that is not Carol's", &nothing.delegator.delegate(&nothing.plain), "403 approver_act")
+        .refuses(
+            "an act that is not Carol's",
+            &nothing.delegator.delegate(&nothing.plain),
+            "403 delegator_not_entitled",
+        )
         .await;
     app.finish().await;
 }

@@ -109,6 +109,7 @@ fn two_approvals_in_others_names_fit_into_one_mandate() {
         assert!(statement <= MAX_STATEMENT_BYTES, "{what}: {statement}");
         assert!(mandate <= MAX_MANDATE_BYTES, "{what}: {mandate}");
     }
+    // The largest: what `--leaf-only` is for. Such a second statement is refused when it is given.
     let [.., mandate] = lengths(&Authority::new(&PKCS_ECDSA_P256_SHA256), false);
     println!("P-256, whole chains: mandate {mandate} bytes");
 }

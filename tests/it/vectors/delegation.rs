@@ -292,7 +292,7 @@ fn scopes() -> Vec<Vector> {
         claim(r#"["default"]"#, &format!("[{}]", names.join(",")))
     };
     let vector = |name: &str, expected, what, jws: String| Vector::new(name, expected, what, jws);
-    let scope = "delegation_scope";
+    let scope = "delegation_scope_malformed";
     vec![
         vector("valid-32-acts", "ok", "as many as may be named", acts(32)),
         vector("acts-33", scope, "one too many", acts(33)),
@@ -316,12 +316,7 @@ fn parties() -> Vec<Vector> {
             "Alice's name over Carol's key",
             claim("approver/carol", "approver/alice"),
         ),
-        vector(
-            "to-oneself",
-            "delegation_to_oneself",
-            "Carol stands in for Carol",
-            claim("approver/bob", "approver/carol"),
-        ),
+        vector("to-self", "delegation_to_self", "Carol stands in for Carol", claim("approver/bob", "approver/carol")),
         vector("sub-another", "delegation_delegate", "given to Alice", claim("approver/bob", "approver/alice")),
         vector("aud-another", "delegation_audience", "for the broker", claim("atb.dev/agentauth", "atb.dev/broker")),
         vector(

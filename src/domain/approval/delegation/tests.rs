@@ -82,9 +82,9 @@ fn nobody_signs_what_no_reader_would_believe() {
     };
     let long: Vec<_> = (0..32).map(|i| format!("a{}.b{i}", "x".repeat(110)).try_into().unwrap()).collect();
     for (delegation, code) in [
-        (Delegation { sub: golden().iss, ..golden() }, "delegation_to_oneself"),
+        (Delegation { sub: golden().iss, ..golden() }, "delegation_to_self"),
         (Delegation { exp: golden().iat + 30 * 86_400 + 1, ..golden() }, "delegation_lifetime"),
-        (Delegation { workspaces: Vec::new(), ..golden() }, "delegation_scope"),
+        (Delegation { workspaces: Vec::new(), ..golden() }, "delegation_scope_malformed"),
         (Delegation { acts: long, ..golden() }, "delegation_malformed"),
     ] {
         assert_eq!(signs(delegation), Err(code));
@@ -233,12 +233,23 @@ fn a_stored_vote_keeps_whom_it_was_given_for() {
 }
 
 #[test]
-fn a_statement_that_a_mandate_could_not_carry_is_refused_when_it_is_given() {
+fn a_statement_that_leaves_no_room_for_the_others_is_refused_when_it_is_given() {
+    let refused = |name: &str, seed: u8, of: Delegation, after: Challenge| {
+        let acts = (0..32).map(|i| format!("a{}.b{i}", "x".repeat(40)).try_into().unwrap());
+        let acts = std::iter::once("*".to_owned().try_into().unwrap()).chain(acts.take(31)).collect();
+        let wide = Delegation { acts, ..of };
+        let del = wide
+            .sign(&Key::of(seed), &chain(&format!("statement/{}.pem", wide.iss.as_str().rsplit('/').next().unwrap())));
+        let plain = statement(name, after.id(), after.ask().sum());
+        let jws = signed(name, &Statement { del: Some(del.unwrap()), ..plain });
+        vote(after, &UnverifiedStatement::parse(&jws).unwrap().verify(&trust(), now()).unwrap())
+    };
+    // Beside one plain statement it fits; beside another of its length it would not.
     let fresh = challenge(2);
-    let mut acts: Vec<ActPattern> = (0..32).map(|i| format!("a{}.b{i}", "x".repeat(40)).try_into().unwrap()).collect();
-    acts[0] = "*".to_owned().try_into().unwrap();
-    let statement = given(&fresh, "bob", Some(&Delegation { acts, ..golden() }));
-    assert_eq!(vote(fresh, &statement).unwrap_err(), VoteRefused::TooLong);
+    let first = refused("bob", 4, Delegation { iss: id("approver/carol"), ..golden() }, fresh.clone()).unwrap();
+    let third = challenge(3);
+    assert_eq!(refused("bob", 4, golden(), third).unwrap_err(), VoteRefused::TooLong);
+    assert_eq!(first.into_challenge().votes().len(), 1);
 }
 
 fn other_way_round() -> Delegation {
