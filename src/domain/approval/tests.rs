@@ -148,7 +148,7 @@ fn no_character_of_a_statement_can_be_changed() {
 }
 
 /// Two people may approve; Bob has a second identity, which is Carol's key here.
-fn assessment(challenge: &Challenge, approver: &SpiffeId, person_of: fn(&str) -> &str) -> Assessment {
+pub(crate) fn assessment(challenge: &Challenge, approver: &SpiffeId, person_of: fn(&str) -> &str) -> Assessment {
     let mut ids: Vec<SpiffeId> = challenge.votes().iter().map(|vote| vote.approver.clone()).collect();
     if !ids.contains(approver) {
         ids.push(approver.clone());
@@ -167,7 +167,7 @@ fn assessment(challenge: &Challenge, approver: &SpiffeId, person_of: fn(&str) ->
     Assessment { counted, refused, approved, required: 2, roles_missing: Default::default(), met, fault: None }
 }
 
-fn two_people(id: &str) -> &str {
+pub(crate) fn two_people(id: &str) -> &str {
     if id.ends_with("bob") { "bob" } else { "carol" }
 }
 
@@ -175,7 +175,7 @@ fn one_person(_: &str) -> &str {
     "bob"
 }
 
-fn challenge(required: u32) -> Challenge {
+pub(crate) fn challenge(required: u32) -> Challenge {
     let claims: serde_json::Value = serde_json::from_str(&read("golden", "mandate-claims.json")).unwrap();
     let mut leg = claims["leg"].clone();
     leg.as_object_mut().unwrap().remove("dual_control");
@@ -289,7 +289,7 @@ fn one_approval_is_enough_where_one_is_asked_for() {
     assert_eq!(challenge.approved(now()).unwrap_err(), ChallengeClosed::Redeemed);
 }
 
-fn both() -> [VerifiedStatement; 2] {
+pub(crate) fn both() -> [VerifiedStatement; 2] {
     let challenge = challenge(2);
     ["bob", "carol"].map(|name| {
         let jws = signed(name, &statement(name, challenge.id(), challenge.ask().sum()));
