@@ -189,4 +189,6 @@ fn explain(modules: &[MergedModule], path: &str, report: &str) -> EngineError {
 }
 
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
 mod tests;
