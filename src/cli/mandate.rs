@@ -43,7 +43,7 @@ enum MandateCommand {
         atb mandate verify change.jwt --home ./dev --params params.json\n\n\
         EXIT CODES:\n  0  everything that was checked is so; a line says what was not checked\n  \
         1  the mandate, an approval or what an approver was shown is not so\n  2  the command could not run")]
-    Verify(VerifyArgs),
+    Verify(Box<VerifyArgs>),
 }
 
 #[derive(Debug, clap::Args)]

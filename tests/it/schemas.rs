@@ -11,6 +11,7 @@ use atb::adapters::http::problem;
 use atb::domain::approval::ChallengeState;
 use atb::domain::catalogue::Tier;
 use atb::domain::ledger::{EventType, Outcome};
+use atb::domain::text::TextDefect;
 use atb::service::refusal::{Code, Refusal};
 use jsonschema::{Draft, Registry, Validator};
 use serde_json::{Value, json};
@@ -107,6 +108,8 @@ fn closed_lists_are_the_programs_own() {
     assert_eq!(listed("common", "/$defs/tier/enum"), tiers);
     let states: Vec<_> = ChallengeState::ALL.iter().map(|state| state.as_str()).collect();
     assert_eq!(listed("challenge", "/properties/state/enum"), states);
+    let defects: Vec<_> = TextDefect::ALL.iter().map(|defect| defect.as_str()).collect();
+    assert_eq!(listed("view", "/properties/facts/items/properties/flags/items/enum"), defects);
     let outcomes = [Outcome::Ok, Outcome::Failed, Outcome::Unknown].map(|o| serde_json::to_value(o).unwrap());
     assert_eq!(json!(listed("ledger-entry", "/properties/outcome/enum")), json!(outcomes));
 }

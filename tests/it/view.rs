@@ -39,7 +39,7 @@ fn other_words(shown: &Value) -> Sha256Digest {
 
 /// The mandate's claims with statements by the same people over another view.
 fn shown_otherwise(app: &TestApp, claims: &Value, shown: &Value) -> Value {
-    let mut claims = claims.clone();
+    let (mut claims, mut leg) = (claims.clone(), claims["leg"].clone());
     let view = other_words(shown);
     let mut sign = |approval: &mut Value, id: &str| {
         let name = approval[id].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
@@ -52,7 +52,6 @@ fn shown_otherwise(app: &TestApp, claims: &Value, shown: &Value) -> Value {
         claims["nbf"] = json!(statement.iat);
         claims["exp"] = json!(statement.iat + 300);
     };
-    let mut leg = claims["leg"].clone();
     match leg.get_mut("approval") {
         Some(one) => sign(one, "approver_id"),
         None => leg["dual_control"]["approvers"].as_array_mut().unwrap().iter_mut().for_each(|one| sign(one, "id")),
@@ -229,6 +228,7 @@ async fn other_words_for_the_act_end_what_was_approved_under_the_old_ones() {
     const PARAMS: &str = r#"{"vendor_id":"V-1001","iban":"DE02120300000000202051","payment_limit":25000}"#;
     let (home, upstream) = (Home::new(), Upstream::open().await);
     home.connect(upstream.address);
+    let config = std::fs::read_to_string(home.file("atb.toml")).unwrap();
     let served = home.serve();
     served.publish(&home);
     let (minted, approved) = (asked(&home, PARAMS), asked(&home, PARAMS));
@@ -240,6 +240,7 @@ async fn other_words_for_the_act_end_what_was_approved_under_the_old_ones() {
     collected(&home, &minted).ok();
     served.kill();
 
+    std::fs::write(home.file("atb.toml"), config).unwrap();
     home.edit("opa/catalogue/data.json", "Change the bank account of vendor", "Move the bank account of vendor");
     let served = home.serve();
     served.publish(&home);
