@@ -50,7 +50,7 @@ enum Command {
     /// Look at SVIDs and trust bundles.
     Svid(svid::Args),
     /// Ask for a mandate, as an agent.
-    Issue(issue::Args),
+    Issue(Box<issue::Args>),
     /// Read what is asked and sign it, as an approver.
     Approve(approve::ApproveArgs),
     /// Say no to what is asked, as an approver.
@@ -103,7 +103,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Broker(args) => runtime.block_on(serve::run(args, crate::app::Mode::Broker)),
         Command::Config(args) => config::run(args),
         Command::Svid(args) => svid::run(args),
-        Command::Issue(args) => runtime.block_on(issue::run(args)),
+        Command::Issue(args) => runtime.block_on(issue::run(*args)),
         Command::Approve(args) => runtime.block_on(approve::approve(args)),
         Command::Reject(args) => runtime.block_on(approve::reject(args)),
         Command::Delegation(args) => delegation::run(args),

@@ -151,10 +151,17 @@ pub struct Refusal {
     pub faults: Vec<Fault>,
     /// The verdict's id, once there is one.
     pub decision_id: Option<DecisionId>,
-    /// What is missing, by name.
+    /// What is missing, where asking for it helps. Behind a pointer, because few refusals have it and all are moved.
+    pub lack: Option<Box<Lack>>,
+}
+
+/// What is missing for a yes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lack {
+    /// By name.
     pub missing: Vec<String>,
-    /// What to ask for.
-    pub wanted: Option<Box<Wanted>>,
+    /// What to ask for, where it is known.
+    pub wanted: Option<Wanted>,
 }
 
 impl Refusal {
@@ -165,15 +172,7 @@ impl Refusal {
 
     /// A refusal with a reason of its own.
     pub fn because(code: Code, reason: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason: reason.into(),
-            detail: detail.into(),
-            faults: Vec::new(),
-            decision_id: None,
-            missing: Vec::new(),
-            wanted: None,
-        }
+        Self { code, reason: reason.into(), detail: detail.into(), faults: Vec::new(), decision_id: None, lack: None }
     }
 
     /// With one place that is wrong.
@@ -193,16 +192,15 @@ impl Refusal {
     /// With what is missing and, where it is known, what to ask for.
     #[must_use]
     pub fn missing(mut self, names: Vec<String>, wanted: Option<Wanted>) -> Self {
-        self.missing = names;
-        self.wanted = wanted.map(Box::new);
+        self.lack = (!names.is_empty()).then(|| Box::new(Lack { missing: names, wanted }));
         self
     }
 
     /// With what to ask for, if it is a denial that a mandate of another content would not have met.
     #[must_use]
     pub fn wanting(mut self, wanted: impl FnOnce() -> Wanted) -> Self {
-        if self.code == Code::Denied && !self.missing.is_empty() {
-            self.wanted = Some(Box::new(wanted()));
+        if let (Code::Denied, Some(lack)) = (self.code, self.lack.as_mut()) {
+            lack.wanted = Some(wanted());
         }
         self
     }
@@ -223,8 +221,7 @@ impl Refusal {
         let detail = first.map_or_else(|| format!("the policy denies: {}", decision.reason), |v| v.detail.clone());
         let mut refusal = Self::because(Code::Denied, decision.reason.clone(), detail);
         refusal.faults = decision.violations.iter().map(fault).collect();
-        refusal.missing = missing_for(&decision.reason, &decision.missing);
-        refusal
+        refusal.missing(missing_for(&decision.reason, &decision.missing), None)
     }
 }
 

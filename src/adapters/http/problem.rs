@@ -104,11 +104,11 @@ pub fn document(refusal: &Refusal) -> Value {
                 refusal.faults.iter().map(|f| Place { pointer: &f.pointer, detail: &f.detail }).collect();
             members.insert("errors".to_owned(), json!(places));
         }
-        if !refusal.missing.is_empty() {
-            members.insert("missing".to_owned(), json!(refusal.missing));
-        }
-        if let Some(wanted) = &refusal.wanted {
-            members.insert("authorization_details".to_owned(), json!([wanted]));
+        if let Some(lack) = &refusal.lack {
+            members.insert("missing".to_owned(), json!(lack.missing));
+            if let Some(wanted) = &lack.wanted {
+                members.insert("authorization_details".to_owned(), json!([wanted]));
+            }
         }
     }
     problem
