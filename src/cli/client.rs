@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, Method};
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::http::client::{MtlsClient, Response};
+use crate::adapters::http::event_stream::EventStream;
 use crate::adapters::pem::{self, KeyPermissions};
 use crate::adapters::tls::{SharedTrust, SvidSource};
 use crate::config::{Config, Door};
@@ -130,6 +131,11 @@ impl Client {
     /// Sends a request without a body.
     pub async fn get(&self, path: &str) -> anyhow::Result<Response> {
         Ok(self.http.request(Method::GET, path, HeaderMap::new(), Vec::new()).await?)
+    }
+
+    /// Sends a request whose answer is read as it comes.
+    pub async fn stream(&self, path: &str, headers: HeaderMap) -> anyhow::Result<EventStream> {
+        Ok(self.http.stream(path, headers).await?)
     }
 
     /// Sends JSON.

@@ -48,6 +48,8 @@ pub enum Code {
     ChallengeExpired,
     /// The challenge is not in the state that this takes.
     ChallengeConflict,
+    /// The caller has as many of these as one caller may have.
+    TooManyRequests,
     /// The record cannot take more at the moment; nothing happened.
     Busy,
     /// The record cannot be written; nothing happened.
@@ -62,7 +64,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::RequestMalformed,
         Self::SchemaViolation,
         Self::RequestTooLarge,
@@ -82,6 +84,7 @@ impl Code {
         Self::ChallengeRejected,
         Self::ChallengeExpired,
         Self::ChallengeConflict,
+        Self::TooManyRequests,
         Self::Busy,
         Self::RecordUnavailable,
         Self::UpstreamFailed,
@@ -111,6 +114,7 @@ impl Code {
             Self::ChallengeRejected => "challenge_rejected",
             Self::ChallengeExpired => "challenge_expired",
             Self::ChallengeConflict => "challenge_conflict",
+            Self::TooManyRequests => "too_many_requests",
             Self::Busy => "busy",
             Self::RecordUnavailable => "record_unavailable",
             Self::UpstreamFailed => "upstream_failed",

@@ -9,6 +9,7 @@ mod batch;
 mod group;
 mod lock;
 mod op;
+mod queue;
 mod reader;
 mod rows;
 mod schema;

@@ -6,6 +6,7 @@
 mod ask;
 mod challenge;
 mod statement;
+mod summary;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -19,3 +20,4 @@ pub use statement::{
     Decision, MAX_STATEMENT_BYTES, MAX_STATEMENT_LIFETIME, Statement, StatementError, UnverifiedStatement,
     VerifiedStatement,
 };
+pub use summary::{ApproverLine, ApproverState, CallPlace, GroundLine, Summary, Turn};

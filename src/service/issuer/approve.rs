@@ -11,7 +11,7 @@ use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
 use crate::domain::text::PlainText;
 use crate::domain::time::Timestamp;
 use crate::service::facts::Asked;
-use crate::service::ports::{AdvanceError, Stored};
+use crate::service::ports::{AdvanceError, ChallengeQuery, Stored};
 use crate::service::refusal::{Code, Refusal};
 
 /// How often a vote starts over because another one came in between.
@@ -27,24 +27,6 @@ pub struct Approval {
 }
 
 impl Issuer {
-    /// `GET /challenges`: what waits for approvals that `caller` may give.
-    ///
-    /// # Errors
-    /// A refusal when the caller is no approver (on record) or the store cannot be read.
-    pub async fn challenges(
-        &self,
-        caller: &VerifiedSvid,
-        state: Option<ChallengeState>,
-        limit: u32,
-    ) -> Result<Vec<Challenge>, Refusal> {
-        let bundle = self.approver_of(caller, None).await?;
-        let now = self.now();
-        let listed = self.ports.challenges.list(state, limit).await?;
-        let mine = listed.into_iter().map(|stored| stored.value.expire(now));
-        let wanted = |challenge: &Challenge| state.is_none_or(|state| challenge.state() == state);
-        Ok(mine.filter(|challenge| may_see(&bundle, caller.id(), challenge) && wanted(challenge)).collect())
-    }
-
     /// `GET /challenges/{id}`: exactly what is asked.
     ///
     /// # Errors
@@ -118,16 +100,20 @@ impl Issuer {
     /// When the store cannot be read or written.
     pub async fn expire_overdue(&self) -> Result<usize, Refusal> {
         let mut expired = 0;
-        for state in [ChallengeState::Pending, ChallengeState::Approved] {
-            for stored in self.ports.challenges.list(Some(state), SWEEP).await? {
-                if !stored.value.is_overdue(self.now()) {
-                    continue;
-                }
-                match self.expire(stored).await {
-                    Ok(()) => expired += 1,
-                    Err(AdvanceError::Conflict) => {}
-                    Err(AdvanceError::Store(error)) => return Err(error.into()),
-                }
+        let open = vec![ChallengeState::Pending, ChallengeState::Approved];
+        let query = ChallengeQuery { states: open, limit: SWEEP, ..ChallengeQuery::default() };
+        for listed in self.ports.challenges.list(&query).await? {
+            if !listed.value.is_overdue(self.now()) {
+                continue;
+            }
+            let Some(stored) = self.ports.challenges.find(listed.value.challenge_id).await? else { continue };
+            if !stored.value.is_overdue(self.now()) {
+                continue;
+            }
+            match self.expire(stored).await {
+                Ok(()) => expired += 1,
+                Err(AdvanceError::Conflict) => {}
+                Err(AdvanceError::Store(error)) => return Err(error.into()),
             }
         }
         Ok(expired)
@@ -255,7 +241,7 @@ impl Issuer {
     }
 
     /// The directory, if it knows the caller as an approver.
-    async fn approver_of(
+    pub(super) async fn approver_of(
         &self,
         caller: &VerifiedSvid,
         challenge_id: Option<ChallengeId>,
@@ -291,7 +277,7 @@ impl Issuer {
 
 /// An approver sees what she might be asked: same workspace, and named if names were given. Whether her approval counts
 /// is the policy's answer, given with its reason when she tries.
-fn may_see(bundle: &Bundle, approver: &SpiffeId, challenge: &Challenge) -> bool {
+pub(super) fn may_see(bundle: &Bundle, approver: &SpiffeId, challenge: &Challenge) -> bool {
     let draft = challenge.draft();
     let named = draft.asked.is_empty() || draft.asked.contains(approver);
     named && bundle.approver(approver).is_some_and(|entry| entry.workspaces.contains(&draft.workspace))

@@ -7,6 +7,7 @@
 
 mod approve;
 mod mint;
+pub mod queue;
 mod request;
 
 use std::sync::Arc;
