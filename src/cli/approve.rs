@@ -103,7 +103,13 @@ pub async fn reject(args: RejectArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn list(client: &Client, format: Format) -> anyhow::Result<ExitCode> {
-    let waiting = watch::waiting(client).await?;
+    let waiting = match watch::waiting(client).await? {
+        Ok(waiting) => waiting,
+        Err(problem) => {
+            output::note(&problem);
+            return Ok(ExitCode::from(1));
+        }
+    };
     if format == Format::Json {
         output::json(&json!({ "challenges": waiting }));
         return Ok(ExitCode::SUCCESS);

@@ -55,12 +55,13 @@ async fn tell(client: &Client, event: &ServerEvent, format: Format) -> anyhow::R
     match event.event.as_str() {
         // Begun here: whatever waits already was not told.
         "ready" | "reset" => {
-            for challenge in waiting(client).await? {
+            for challenge in waiting(client).await?.map_err(anyhow::Error::msg)? {
                 print("waits", None, &challenge, format);
             }
         }
         "challenge" => {
-            let data: Value = serde_json::from_str(&event.data).context("the service sent an event that is not JSON")?;
+            let data: Value =
+                serde_json::from_str(&event.data).context("the service sent an event that is not JSON")?;
             let turn = data.get("event").and_then(Value::as_str).unwrap_or_default();
             print(turn, data.get("at"), data.get("challenge").unwrap_or(&Value::Null), format);
         }
@@ -69,14 +70,14 @@ async fn tell(client: &Client, event: &ServerEvent, format: Format) -> anyhow::R
     Ok(())
 }
 
-/// Every page of what waits.
-pub(super) async fn waiting(client: &Client) -> anyhow::Result<Vec<Value>> {
+/// Every page of what waits, or the problem that the service answered.
+pub(super) async fn waiting(client: &Client) -> anyhow::Result<Result<Vec<Value>, String>> {
     let mut waiting = Vec::new();
     let mut cursor = String::new();
     loop {
         let response = client.get(&format!("/challenges?status=pending{cursor}")).await?;
         if !response.status.is_success() {
-            anyhow::bail!(output::problem(response.status.as_u16(), &response.body));
+            return Ok(Err(output::problem(response.status.as_u16(), &response.body)));
         }
         let mut page: Value = serde_json::from_slice(&response.body)?;
         if let Some(Value::Array(challenges)) = page.get_mut("challenges").map(Value::take) {
@@ -84,7 +85,7 @@ pub(super) async fn waiting(client: &Client) -> anyhow::Result<Vec<Value>> {
         }
         match page.get("next").and_then(Value::as_str) {
             Some(next) => cursor = format!("&cursor={next}"),
-            None => return Ok(waiting),
+            None => return Ok(Ok(waiting)),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Who agrees: what counts, what does not, under any interleaving, and how a challenge ends.
 
 mod ends;
+mod live;
 mod parallel;
 mod people;
+mod queue;
 mod statements;

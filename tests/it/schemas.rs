@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use atb::adapters::http::problem;
-use atb::domain::approval::ChallengeState;
+use atb::domain::approval::{ChallengeState, Turn};
 use atb::domain::catalogue::Tier;
 use atb::domain::ledger::{EventType, Outcome};
 use atb::service::refusal::{Code, Refusal};
@@ -106,6 +106,8 @@ fn closed_lists_are_the_programs_own() {
     assert_eq!(listed("common", "/$defs/tier/enum"), tiers);
     let states: Vec<_> = ChallengeState::ALL.iter().map(|state| state.as_str()).collect();
     assert_eq!(listed("challenge", "/properties/state/enum"), states);
+    let turns: Vec<_> = Turn::ALL.iter().map(|turn| turn.as_str()).collect();
+    assert_eq!(listed("challenge-event", "/properties/event/enum"), turns);
     let outcomes = [Outcome::Ok, Outcome::Failed, Outcome::Unknown].map(|o| serde_json::to_value(o).unwrap());
     assert_eq!(json!(listed("ledger-entry", "/properties/outcome/enum")), json!(outcomes));
 }

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use super::body;
 use super::problem::Problem;
-use super::queue_events::{self, Streams};
 use super::queue;
+use super::queue_events::{self, Streams};
 use super::server::Peer;
 use crate::domain::approval::Challenge;
 use crate::domain::id::ChallengeId;

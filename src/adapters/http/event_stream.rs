@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn events_are_told_apart_however_they_were_cut_in_pieces() {
-        let text = ": hello\n\nretry: 2000\nevent: ready\nid: 7\ndata: {}\n\ndata: a\ndata: b\n\n: keep\n\nevent: x\n\n";
+        let text =
+            ": hello\n\nretry: 2000\nevent: ready\nid: 7\ndata: {}\n\ndata: a\ndata: b\n\n: keep\n\nevent: x\n\n";
         let expected = [
             ServerEvent { id: "7".to_owned(), event: "ready".to_owned(), data: "{}".to_owned() },
             ServerEvent { id: "7".to_owned(), event: String::new(), data: "a\nb".to_owned() },

@@ -31,7 +31,8 @@ const CURSOR_VERSION: u8 = 1;
 const CURSOR_BYTES: usize = 1 + 8 + 16 + 8;
 
 /// For those who ask for something else.
-const PARAMETERS: &str = "is no parameter here; there are status, tier, act, agent, workspace, mine, since, until, order, limit and cursor";
+const PARAMETERS: &str =
+    "is no parameter here; there are status, tier, act, agent, workspace, mine, since, until, order, limit and cursor";
 
 /// Name and value as decoded, in the order of the query.
 pub(super) type Pairs = Vec<(String, String)>;
@@ -245,7 +246,8 @@ mod tests {
     #[test]
     fn a_link_leads_to_the_next_page_of_the_same_list() {
         let wanted = parse(&[("agent", "spiffe://atb.dev/agent/a"), ("since", "2026-11-21T10:00:00+01:00")]).unwrap();
-        let expected = "</challenges?agent=spiffe://atb.dev/agent/a&since=2026-11-21T10:00:00%2B01:00&cursor=C>; rel=\"next\"";
+        let expected =
+            "</challenges?agent=spiffe://atb.dev/agent/a&since=2026-11-21T10:00:00%2B01:00&cursor=C>; rel=\"next\"";
         assert_eq!(wanted.link("C"), expected);
     }
 }

@@ -146,11 +146,13 @@ fn not_an_event() -> Refusal {
     Refusal::because(Code::RequestMalformed, "last_event_id", detail)
 }
 
+type Events = mpsc::Sender<Result<Event, Infallible>>;
+
 /// Tells one reader what happens.
 struct Teller {
     issuer: Arc<Issuer>,
     reader: Arc<VerifiedSvid>,
-    events: mpsc::Sender<Result<Event, Infallible>>,
+    events: Events,
 }
 
 /// The reader is gone, or too slow.
@@ -206,10 +208,15 @@ impl Teller {
     }
 
     async fn send(&self, event: Event) -> Result<(), Left> {
-        match timeout(SLOW_READER, self.events.send(Ok(event))).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(Left),
-        }
+        offer(&self.events, event, SLOW_READER).await
+    }
+}
+
+/// Leaves a reader that does not take what waits for it.
+async fn offer(to: &Events, event: Event, patience: Duration) -> Result<(), Left> {
+    match timeout(patience, to.send(Ok(event))).await {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(Left),
     }
 }
 
@@ -222,6 +229,18 @@ fn challenge_event(event: &QueueEvent) -> Event {
 mod tests {
     use super::*;
     use crate::adapters::clock::SystemClock;
+
+    #[tokio::test]
+    async fn a_reader_that_takes_nothing_is_left_and_not_buffered_for() {
+        let (events, mut waiting) = mpsc::channel(WAITING);
+        let patience = Duration::from_millis(20);
+        for _ in 0..WAITING {
+            assert!(offer(&events, Event::default(), patience).await.is_ok());
+        }
+        assert!(offer(&events, Event::default(), patience).await.is_err());
+        waiting.recv().await.unwrap().unwrap();
+        assert!(offer(&events, Event::default(), patience).await.is_ok());
+    }
 
     #[test]
     fn a_seat_is_free_again_when_its_stream_ends() {

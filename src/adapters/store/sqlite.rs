@@ -246,11 +246,8 @@ impl Challenges for SqliteStore {
 
     async fn moved(&self, entries: u64, millis: u64) {
         let mut turned = self.seen.turned.subscribe();
-        let _ = timeout_at(
-            Instant::now() + Duration::from_millis(millis),
-            turned.wait_for(|size| *size > entries),
-        )
-        .await;
+        let _ =
+            timeout_at(Instant::now() + Duration::from_millis(millis), turned.wait_for(|size| *size > entries)).await;
     }
 
     async fn changed(&self, id: ChallengeId, version: u64, millis: u64) {

@@ -180,15 +180,8 @@ pub enum Turn {
 
 impl Turn {
     /// Every turn.
-    pub const ALL: [Self; 7] = [
-        Self::Created,
-        Self::Vote,
-        Self::Approved,
-        Self::Rejected,
-        Self::Expired,
-        Self::Redeemed,
-        Self::Withdrawn,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Created, Self::Vote, Self::Approved, Self::Rejected, Self::Expired, Self::Redeemed, Self::Withdrawn];
 
     /// The kinds of entries that record one.
     pub const ENTRIES: [&str; 7] = [
