@@ -176,6 +176,10 @@ fn lists(c: &mut Criterion) {
             QueueFilter { mine: true, act, ..pending.clone() }
         }),
         ("any state", QueueFilter::default()),
+        ("an agent that asked for nothing", {
+            let agent = Some("spiffe://atb.dev/agent/nobody".parse().unwrap());
+            QueueFilter { agent, ..pending.clone() }
+        }),
     ] {
         for limit in [50, 200] {
             // The last page is meant where there are fewer than forty.

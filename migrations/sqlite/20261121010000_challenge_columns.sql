@@ -25,9 +25,10 @@ CREATE TABLE challenge (
     body       TEXT    NOT NULL CHECK (json_valid(body))
 ) STRICT;
 
--- Each query of the store's queue.rs walks one of these in the order of the list, from the cursor on.
-CREATE INDEX challenge_queue    ON challenge (workspace, state, created_at, id);
-CREATE INDEX challenge_team     ON challenge (workspace, created_at, id);
+-- Each query of the store's queue.rs walks one of these in the order of the list, from the cursor on. An approver's hold
+-- what she filters by, so that a filter that matches little looks at an index and not at every challenge.
+CREATE INDEX challenge_queue    ON challenge (workspace, state, created_at, id, expires_at, tier, act, agent, asked, voted);
+CREATE INDEX challenge_team     ON challenge (workspace, created_at, id, state, expires_at, tier, act, agent, asked, voted);
 CREATE INDEX challenge_by_state ON challenge (state, created_at, id);
 CREATE INDEX challenge_by_age   ON challenge (created_at, id);
 -- For the clock that expires them.

@@ -298,6 +298,7 @@ async fn a_page_costs_what_it_shows_and_not_what_waits() {
         ("one team", one),
         ("one tier", ChallengeQuery { tier: Some(Tier::Critical), ..all.clone() }),
         ("mine", ChallengeQuery { entitled: Some(mine), ..all.clone() }),
+        ("nothing", ChallengeQuery { agent: Some(id("nobody")), ..all.clone() }),
         ("the newest", ChallengeQuery { order: Order::Newest, ..all }),
     ] {
         for limit in [50, 200] {
