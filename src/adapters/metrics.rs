@@ -14,11 +14,13 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::domain::approval::{Challenge, ChallengeState};
+use crate::domain::approval::{Challenge, Summary};
 use crate::domain::id::{ChallengeId, Jti};
 use crate::domain::ledger::{Checkpoint, Entry, Outcome, Receipt};
 use crate::domain::time::Timestamp;
-use crate::service::ports::{AdvanceError, Burn, BurnError, Challenges, EntryFilter, Ledger, StoreError, Stored};
+use crate::service::ports::{
+    AdvanceError, Burn, BurnError, ChallengeQuery, Challenges, EntryFilter, Ledger, StoreError, Stored, Viewer,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EventLabels {
@@ -270,8 +272,16 @@ impl<S: Challenges> Challenges for Metered<S> {
         self.inner.overdue(now, limit).await
     }
 
-    async fn list(&self, state: Option<ChallengeState>, limit: u32) -> Result<Vec<Stored<Challenge>>, StoreError> {
-        self.inner.list(state, limit).await
+    async fn list(&self, query: &ChallengeQuery) -> Result<Vec<Stored<Summary>>, StoreError> {
+        self.inner.list(query).await
+    }
+
+    async fn turns(&self, from: u64, limit: u32, viewer: &Viewer) -> Result<Vec<(u64, Entry, Summary)>, StoreError> {
+        self.inner.turns(from, limit, viewer).await
+    }
+
+    async fn moved(&self, entries: u64, millis: u64) {
+        self.inner.moved(entries, millis).await;
     }
 
     async fn changed(&self, id: ChallengeId, version: u64, millis: u64) {

@@ -15,6 +15,7 @@ use super::{Addresses, Core, Mode, parts};
 use crate::adapters::http::agentauth::{self, AgentAuth};
 use crate::adapters::http::broker::{self, BrokerDoor, InFlight};
 use crate::adapters::http::ops;
+use crate::adapters::http::queue_events::Streams;
 use crate::adapters::http::server::{ConnectionLimits, Mtls, serve_mtls, serve_plain};
 use crate::adapters::metrics::time_requests;
 use crate::adapters::tls::{SvidSource, server_config};
@@ -43,7 +44,8 @@ pub(super) async fn open(
     let mut agentauth_door = None;
     if mode.agentauth() {
         let (made, published) = core.issuer()?;
-        let app = agentauth::router(AgentAuth { issuer: Arc::clone(&made), keys: Arc::clone(&published) });
+        let streams = Arc::new(Streams::new(core.clock.clone(), stopping.clone()));
+        let app = agentauth::router(AgentAuth { issuer: Arc::clone(&made), keys: Arc::clone(&published), streams });
         let door = &core.config.agentauth.as_ref().context("the configuration has no [agentauth]")?.door;
         agentauth_door = Some(bind(core, door, app, "agentauth").await?);
         (issuer, keys) = (Some(made), Some(published));

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::client::{Client, ClientArgs, Service};
 use super::delegation::OnBehalf;
 use super::output::{self, Format};
+use super::watch;
 use crate::adapters::clock::{SystemClock, SystemEntropy};
 use crate::adapters::{pem, signer};
 use crate::domain::action::RequestBinding;
@@ -27,13 +28,16 @@ use crate::service::ports::{Clock as _, Entropy as _};
 /// Read what is asked and sign it, as an approver.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "EXAMPLES:\n  atb approve --as alice                  lists what waits\n  atb approve --as alice CHALLENGE        shows it and asks\n  atb approve --as alice CHALLENGE --yes  for scripts\n  atb approve --as bob --delegation alice-to-bob.jwt CHALLENGE  on behalf of alice"
+    after_help = "EXAMPLES:\n  atb approve --as alice                  lists what waits\n  atb approve --as alice --watch          shows it live\n  atb approve --as alice CHALLENGE        shows it and asks\n  atb approve --as alice CHALLENGE --yes  for scripts\n  atb approve --as bob --delegation alice-to-bob.jwt CHALLENGE  on behalf of alice"
 )]
 pub struct ApproveArgs {
     #[command(flatten)]
     client: ClientArgs,
     /// The challenge; without it, what waits is listed.
     challenge: Option<String>,
+    /// Show what waits, and then a line for each thing that happens, until stopped.
+    #[arg(long, conflicts_with_all = ["challenge", "yes", "out"])]
+    watch: bool,
     /// Sign without asking; refused where the view has a warning.
     #[arg(long)]
     yes: bool,
@@ -70,6 +74,9 @@ pub struct RejectArgs {
 /// When the service cannot be reached or answers what this program cannot read.
 pub async fn approve(args: ApproveArgs) -> anyhow::Result<ExitCode> {
     let client = args.client.connect(Service::AgentAuth)?;
+    if args.watch {
+        return watch::follow(&client, args.format).await;
+    }
     let Some(id) = &args.challenge else { return list(&client, args.format).await };
     let delegation = args.delegation.as_deref().map(|file| OnBehalf::read(file, &client)).transpose()?;
     let path = format!("/challenges/{id}");
@@ -118,31 +125,21 @@ pub async fn reject(args: RejectArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn list(client: &Client, format: Format) -> anyhow::Result<ExitCode> {
-    let response = client.get("/challenges?status=pending").await?;
-    if !response.status.is_success() {
-        output::note(&output::problem(response.status.as_u16(), &response.body));
-        return Ok(ExitCode::from(1));
-    }
-    let listed: Value = serde_json::from_slice(&response.body)?;
+    let waiting = match watch::waiting(client).await? {
+        Ok(waiting) => waiting,
+        Err(problem) => {
+            output::note(&problem);
+            return Ok(ExitCode::from(1));
+        }
+    };
     if format == Format::Json {
-        output::json(&listed);
+        output::json(&json!({ "challenges": waiting }));
         return Ok(ExitCode::SUCCESS);
     }
-    let challenges = listed.get("challenges").and_then(Value::as_array).cloned().unwrap_or_default();
-    for challenge in &challenges {
-        let text = |pointer: &str| challenge.pointer(pointer).map(plain).unwrap_or_default();
-        output::line(&format!(
-            "{}  {:8}  {}  {}  {}/{} approved, until {}",
-            text("/challenge_id"),
-            text("/tier"),
-            text("/ask/act"),
-            text("/ask/sub"),
-            text("/approved"),
-            text("/required"),
-            text("/expires_at"),
-        ));
+    for challenge in &waiting {
+        output::line(&watch::line(challenge));
     }
-    if challenges.is_empty() {
+    if waiting.is_empty() {
         output::note("nothing waits for you");
     }
     Ok(ExitCode::SUCCESS)

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, Method};
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::http::client::{MtlsClient, Response};
+use crate::adapters::http::event_stream::EventStream;
 use crate::adapters::pem::{self, KeyPermissions};
 use crate::adapters::tls::{SharedTrust, SvidSource};
 use crate::config::{Config, Door};
@@ -142,6 +143,11 @@ impl Client {
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::from_str(value).with_context(|| format!("`{name}` has no such value"))?);
         Ok(self.http.request(Method::GET, path, headers, Vec::new()).await?)
+    }
+
+    /// Sends a request whose answer is read as it comes.
+    pub async fn stream(&self, path: &str, headers: HeaderMap) -> anyhow::Result<EventStream> {
+        Ok(self.http.stream(path, headers).await?)
     }
 
     /// Sends JSON.

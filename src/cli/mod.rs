@@ -18,6 +18,7 @@ mod mandate;
 pub(crate) mod output;
 mod serve;
 mod svid;
+mod watch;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;

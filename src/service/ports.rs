@@ -5,10 +5,12 @@ use async_trait::async_trait;
 use std::sync::Arc;
 
 use crate::domain::action::{CallPath, CallRequest, Method};
-use crate::domain::approval::{Challenge, ChallengeState};
-use crate::domain::id::{ChallengeId, ConnectorId, Jti, WorkspaceId};
+use crate::domain::approval::{Challenge, ChallengeState, Summary};
+use crate::domain::catalogue::Tier;
+use crate::domain::id::{ChallengeId, ConnectorId, Jti, PersonId, WorkspaceId};
 use crate::domain::json::Object;
 use crate::domain::ledger::{Checkpoint, Entry, EventType, Receipt};
+use crate::domain::policy::bundle::ActPattern;
 use crate::domain::policy::{Assessment, Bundle, Decision, IssueDecision, PolicyInput};
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::time::Timestamp;
@@ -141,6 +143,74 @@ pub struct Stored<T> {
     pub value: T,
 }
 
+/// Whose challenges: those of the workspaces, and of those that name people, those that name this identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Viewer {
+    /// The identity.
+    pub id: SpiffeId,
+    /// The workspaces.
+    pub workspaces: Vec<WorkspaceId>,
+}
+
+/// Those that a person could still approve by the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entitled {
+    /// The person, who has not voted yet.
+    pub person: PersonId,
+    /// The tiers.
+    pub tiers: Vec<Tier>,
+    /// The acts.
+    pub acts: Vec<ActPattern>,
+}
+
+/// By age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Order {
+    /// What waits longest comes first.
+    #[default]
+    Oldest,
+    /// The newest comes first.
+    Newest,
+}
+
+/// Where a challenge stands in a list; it never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListKey {
+    /// When it was opened.
+    pub created_at: Timestamp,
+    /// Its id.
+    pub id: ChallengeId,
+}
+
+/// Which challenges, and how many; absent means any.
+#[derive(Debug, Clone, Default)]
+pub struct ChallengeQuery {
+    /// Only what this viewer sees.
+    pub viewer: Option<Viewer>,
+    /// Only in these states as stored; empty means any.
+    pub states: Vec<ChallengeState>,
+    /// Without those that are open as stored and whose time has run out at this instant.
+    pub in_time_at: Option<Timestamp>,
+    /// Only of this tier.
+    pub tier: Option<Tier>,
+    /// Only these acts.
+    pub act: Option<ActPattern>,
+    /// Only of this agent.
+    pub agent: Option<SpiffeId>,
+    /// Only those that may still be approved by this person.
+    pub entitled: Option<Entitled>,
+    /// Not opened earlier than this.
+    pub since: Option<Timestamp>,
+    /// Opened earlier than this.
+    pub until: Option<Timestamp>,
+    /// In which order.
+    pub order: Order,
+    /// Only what comes behind this one.
+    pub after: Option<ListKey>,
+    /// At most so many.
+    pub limit: u32,
+}
+
 /// The challenges. The same transaction and durability rules as [`Ledger`]: state and record change together.
 #[async_trait]
 pub trait Challenges: Send + Sync {
@@ -171,8 +241,18 @@ pub trait Challenges: Send + Sync {
     /// Open challenges whose time has run out at `now`, longest overdue first, at most `limit`.
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<Stored<Challenge>>, StoreError>;
 
-    /// Challenges in `state`, oldest first, at most `limit`.
-    async fn list(&self, state: Option<ChallengeState>, limit: u32) -> Result<Vec<Stored<Challenge>>, StoreError>;
+    /// The challenges that match, in the order asked for by opening and then by id, from behind `query.after` on, at
+    /// most `query.limit`. One consistent view of the store; what a challenge is ordered by never changes, so that
+    /// going on behind the last one shows nothing twice and leaves out nothing that matched all along.
+    async fn list(&self, query: &ChallengeQuery) -> Result<Vec<Stored<Summary>>, StoreError>;
+
+    /// What happened to challenges from the entry `from` on, as far as `viewer` sees them: the entries that record a
+    /// [`Turn`](crate::domain::approval::Turn), oldest first, at most `limit`, each with its number and with the
+    /// challenge as it stands now.
+    async fn turns(&self, from: u64, limit: u32, viewer: &Viewer) -> Result<Vec<(u64, Entry, Summary)>, StoreError>;
+
+    /// Waits until a challenge changed behind the first `entries` entries of the record, or `millis` have passed.
+    async fn moved(&self, entries: u64, millis: u64);
 
     /// Waits until the challenge is at another version than `version` or `millis` have passed.
     async fn changed(&self, id: ChallengeId, version: u64, millis: u64);

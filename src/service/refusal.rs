@@ -53,6 +53,8 @@ pub enum Code {
     ChallengeRedeemed,
     /// The challenge is not in the state that this takes.
     ChallengeConflict,
+    /// The caller has as many of these as one caller may have.
+    TooManyRequests,
     /// The record cannot take more at the moment; nothing happened.
     Busy,
     /// The record cannot be written; nothing happened.
@@ -67,7 +69,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::RequestMalformed,
         Self::SchemaViolation,
         Self::RequestTooLarge,
@@ -89,6 +91,7 @@ impl Code {
         Self::ChallengeWithdrawn,
         Self::ChallengeRedeemed,
         Self::ChallengeConflict,
+        Self::TooManyRequests,
         Self::Busy,
         Self::RecordUnavailable,
         Self::UpstreamFailed,
@@ -120,6 +123,7 @@ impl Code {
             Self::ChallengeWithdrawn => "challenge_withdrawn",
             Self::ChallengeRedeemed => "challenge_redeemed",
             Self::ChallengeConflict => "challenge_conflict",
+            Self::TooManyRequests => "too_many_requests",
             Self::Busy => "busy",
             Self::RecordUnavailable => "record_unavailable",
             Self::UpstreamFailed => "upstream_failed",

@@ -1,8 +1,11 @@
 //! Who agrees: what counts, what does not, under any interleaving, and how a challenge ends.
 
 mod delegation;
+mod directory;
 mod ends;
+mod live;
 mod parallel;
 mod people;
+mod queue;
 mod size;
 mod statements;

@@ -292,3 +292,52 @@ fn every_command_shows_an_example() {
     assert_eq!(without_examples, [""; 0]);
     assert_eq!(Ran::of(&mut atb(["isue"])).code, 2);
 }
+
+/// The lines of a command that goes on until it is stopped.
+struct Watched {
+    child: std::process::Child,
+    lines: std::sync::mpsc::Receiver<String>,
+}
+
+impl Watched {
+    fn start(mut command: std::process::Command) -> Self {
+        use std::io::BufRead as _;
+        let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let out = std::io::BufReader::new(child.stdout.take().unwrap());
+        let (told, lines) = std::sync::mpsc::channel();
+        std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| told.send(line)));
+        Self { child, lines }
+    }
+
+    fn line(&self) -> String {
+        self.lines.recv_timeout(std::time::Duration::from_secs(30)).expect("nothing was printed")
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approver_watches_the_queue() {
+    let (home, _served, _upstream) = running().await;
+    let first = ask_for_a_change(&home);
+    let watched = Watched::start(home.atb(["approve", "--as", "alice", "--watch"]));
+    let line = watched.line();
+    assert!(line.starts_with("waits") && line.contains(&first) && line.contains("0/2 approved"), "{line}");
+    let second = ask_for_a_change(&home);
+    home.run(["approve", "--as", "bob", &second, "--yes"]).ok();
+    home.run(["reject", "--as", "carol", &second, "--reason", "twice"]).ok();
+    for turn in ["created", "vote", "rejected"] {
+        let line = watched.line();
+        assert!(line.starts_with(turn) && line.contains(&second), "{line}");
+    }
+    let json = Watched::start(home.atb(["approve", "--as", "alice", "--watch", "--format", "json"]));
+    let told: Value = serde_json::from_str(&json.line()).unwrap();
+    assert_eq!((&told["event"], &told["challenge"]["challenge_id"]), (&json!("waits"), &json!(first)));
+    let agent = home.run(["approve", "--as", "procurement", "--watch"]);
+    assert_eq!((agent.code, agent.err.contains("approver_unknown")), (1, true), "{agent:?}");
+}

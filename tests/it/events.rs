@@ -40,7 +40,7 @@ async fn every_refusal_writes_exactly_one_event() {
         Row(AGENT, AgentAuth, "GET", format!("/issue/{waits}?wait=x"), None, "422 schema_violation", PoaDenied),
         Row(AGENT, AgentAuth, "DELETE", format!("/issue/{waits}"), None, "405 method_not_allowed", PoaDenied),
         Row(AGENT, AgentAuth, "GET", at("/challenges"), None, "403 approver_unknown", PoaApprovalRefused),
-        Row("alice", AgentAuth, "GET", at("/challenges?limit=many"), None, "422 schema_violation", PoaDenied),
+        Row("alice", AgentAuth, "GET", at("/challenges?limit=many"), None, "400 query_invalid", PoaDenied),
         Row(
             "alice",
             AgentAuth,

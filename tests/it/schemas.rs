@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use atb::adapters::http::problem;
-use atb::domain::approval::ChallengeState;
+use atb::domain::approval::{ChallengeState, Turn};
 use atb::domain::catalogue::Tier;
 use atb::domain::ledger::{EventType, Outcome};
 use atb::domain::text::TextDefect;
@@ -110,6 +110,8 @@ fn closed_lists_are_the_programs_own() {
     assert_eq!(listed("challenge", "/properties/state/enum"), states);
     let defects: Vec<_> = TextDefect::ALL.iter().map(|defect| defect.as_str()).collect();
     assert_eq!(listed("view", "/properties/facts/items/properties/flags/items/enum"), defects);
+    let turns: Vec<_> = Turn::ALL.iter().map(|turn| turn.as_str()).collect();
+    assert_eq!(listed("challenge-event", "/properties/event/enum"), turns);
     let outcomes = [Outcome::Ok, Outcome::Failed, Outcome::Unknown].map(|o| serde_json::to_value(o).unwrap());
     assert_eq!(json!(listed("ledger-entry", "/properties/outcome/enum")), json!(outcomes));
 }

@@ -1,6 +1,8 @@
 //! What the ports `Ledger` and `Challenges` promise, as functions over the traits, so that every store is held to it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests' helpers")]
 
+mod queue;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,7 +13,9 @@ use atb::domain::id::{ChallengeId, DecisionId, EventId, Jti, WorkspaceId};
 use atb::domain::ledger::{Entry, EventType, LogKey, Origin, Subject};
 use atb::domain::time::Timestamp;
 use atb::service::auditor::{Start, verify_log};
-use atb::service::ports::{AdvanceError, Burn, BurnError, Challenges, Clock, EntryFilter, Ledger, StoreError};
+use atb::service::ports::{
+    AdvanceError, Burn, BurnError, ChallengeQuery, Challenges, Clock, EntryFilter, Ledger, StoreError,
+};
 
 /// The instant at which every test begins.
 pub fn now() -> Timestamp {
@@ -257,10 +261,11 @@ async fn a_challenge_changes_only_from_the_version_that_was_read(store: &dyn Cha
     store.advance(read.version, &expired, entry(EventType::PoaChallengeExpired, None)).await.unwrap();
     let stored = store.find(opened.id()).await.unwrap().unwrap();
     assert_eq!((stored.version, stored.value), (read.version + 1, expired));
-    let pending = store.list(Some(ChallengeState::Pending), 100).await.unwrap();
-    assert!(pending.iter().all(|c| c.value.id() != opened.id()));
-    let listed = store.list(Some(ChallengeState::Expired), 100).await.unwrap();
-    assert!(listed.iter().any(|c| c.value.id() == opened.id()));
+    let in_state = |state| ChallengeQuery { states: vec![state], limit: 100, ..ChallengeQuery::default() };
+    let pending = store.list(&in_state(ChallengeState::Pending)).await.unwrap();
+    assert!(pending.iter().all(|c| c.value.challenge_id != opened.id()));
+    let listed = store.list(&in_state(ChallengeState::Expired)).await.unwrap();
+    assert!(listed.iter().any(|c| c.value.challenge_id == opened.id() && c.version == read.version + 1));
     assert!(store.find(ChallengeId::new(now(), fresh())).await.unwrap().is_none());
     let unknown = challenge();
     let result = store.advance(1, &unknown, entry(EventType::PoaChallengeExpired, None)).await;
@@ -326,6 +331,7 @@ async fn sqlite_keeps_the_contract() {
     a_challenge_changes_only_from_the_version_that_was_read(&*store, &*store).await;
     one_of_many_concurrent_changes_wins(store.clone()).await;
     a_waiter_is_woken_by_the_change_and_not_before(store.clone()).await;
+    queue::keeps_the_contract(store.clone(), store.clone()).await;
 
     let checkpoint = store.checkpoint().await.unwrap();
     assert_eq!(store.verifier().verify(checkpoint.note()).unwrap(), checkpoint);

@@ -17,22 +17,23 @@ use serde_json::{Value, json};
 
 use super::body;
 use super::problem::Problem;
+use super::queue;
+use super::queue_events::{self, Streams};
 use super::server::Peer;
-use crate::domain::approval::{Challenge, ChallengeState, Vote};
+use crate::domain::approval::{Challenge, Vote};
 use crate::domain::id::ChallengeId;
 use crate::domain::jose::MandateKeys;
 use crate::domain::json as strict;
 use crate::domain::leg::LegTemplate;
 use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
 use crate::domain::text::PlainText;
+use crate::service::issuer::queue::MAX_PAGE;
 use crate::service::issuer::{Issued, Issuer};
 use crate::service::refusal::{Code, Refusal};
 use crate::service::wanted;
 
 /// The longest that `?wait=` may ask for, in seconds.
 const MAX_WAIT_SECONDS: u64 = 60;
-/// How many challenges one list shows.
-const MAX_LISTED: u32 = 200;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -41,6 +42,8 @@ pub struct AgentAuth {
     pub issuer: Arc<Issuer>,
     /// The keys to publish.
     pub keys: Arc<MandateKeys>,
+    /// The live queues that are open.
+    pub streams: Arc<Streams>,
 }
 
 /// The routes of AgentAuth.
@@ -50,7 +53,8 @@ pub fn router(state: AgentAuth) -> Router {
         .route("/issue/{id}", get(collect).head(wrong_method))
         .route("/issue/{id}/withdraw", post(life::withdraw))
         .route("/issue/{id}/reask", post(life::reask))
-        .route("/challenges", get(challenges))
+        .route("/challenges", get(queue::challenges))
+        .route("/challenges/events", get(queue_events::events).head(wrong_method))
         .route("/challenges/{id}", get(challenge))
         .route("/challenges/{id}/approve", post(approve))
         .route("/challenges/{id}/reject", post(reject))
@@ -190,32 +194,6 @@ fn statement(challenge: &Challenge, issuer: &Issuer) -> Value {
     })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ListQuery {
-    status: Option<ChallengeState>,
-    limit: Option<u32>,
-}
-
-/// `GET /challenges?status=pending`
-async fn challenges(
-    State(state): State<AgentAuth>,
-    Extension(Peer(peer)): Extension<Peer>,
-    query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
-) -> Result<Response, Problem> {
-    let Ok(Query(query)) = query else {
-        let refusal = Refusal::new(
-            Code::SchemaViolation,
-            "`status` is pending, approved, rejected, expired, withdrawn or redeemed; `limit` is a number",
-        );
-        return Err(state.issuer.refuse_at_door(peer.id(), refusal).await.into());
-    };
-    let limit = query.limit.unwrap_or(MAX_LISTED).clamp(1, MAX_LISTED);
-    let listed = state.issuer.challenges(&peer, query.status, limit).await?;
-    let views: Vec<_> = listed.iter().map(|challenge| view(challenge, &state.issuer)).collect();
-    Ok(no_store(Json(json!({ "challenges": views })).into_response()))
-}
-
 /// The delegation by which the caller looks at a challenge for another approver.
 const DELEGATION: &str = "atb-delegation";
 
@@ -345,6 +323,9 @@ async fn configuration(State(state): State<AgentAuth>) -> Response {
         "reask_endpoint": "/issue/{id}/reask",
         "authorization_details_types_supported": [wanted::TYPE],
         "challenges_endpoint": "/challenges",
+        "challenge_events_endpoint": "/challenges/events",
+        "max_challenges_per_page": MAX_PAGE,
+        "max_challenge_streams_per_identity": queue_events::MAX_STREAMS_EACH,
         "templates_endpoint": "/templates",
         "jwks_uri": "/.well-known/jwks.json",
         "token_type": "poa+jwt",
@@ -407,7 +388,7 @@ impl AgentAuth {
     }
 }
 
-fn no_store(mut response: Response) -> Response {
+pub(super) fn no_store(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

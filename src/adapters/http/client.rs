@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::event_stream::EventStream;
 use crate::adapters::tls::{SharedTrust, SvidSource, WrongServer, client_config};
 use crate::domain::spiffe::{SpiffeId, SvidError};
 use crate::service::ports::Clock;
@@ -181,6 +182,28 @@ impl MtlsClient {
             *connection = None; // whatever is still on its way there must not be taken for the next answer
         }
         outcome
+    }
+
+    /// Sends a request without a body on a connection of its own; the answer's body is read as it comes. Nothing but
+    /// the head has a time limit.
+    ///
+    /// # Errors
+    /// When there is no answer. A status of 4xx or 5xx is an answer.
+    pub async fn stream(&self, path: &str, mut headers: HeaderMap) -> Result<EventStream, ClientError> {
+        let request_error = |error: String| ClientError::Request(error);
+        let host = HeaderValue::from_str(self.authority.as_str()).map_err(|e| request_error(e.to_string()))?;
+        headers.insert(header::HOST, host);
+        let request = Request::builder().uri(path).body(Full::default());
+        let mut request = request.map_err(|error| request_error(error.to_string()))?;
+        *request.headers_mut() = headers;
+        let exchange = async {
+            let mut open = self.connect().await?;
+            let answer = open.send_request(request).await.map_err(|error| self.broken(error))?;
+            Ok(EventStream::new(open, answer))
+        };
+        timeout(ANSWER_TIMEOUT, exchange)
+            .await
+            .unwrap_or_else(|_| Err(ClientError::Timeout(self.authority.to_string())))
     }
 
     /// Sends on the open connection, or on a new one if that was closed before the request went out.

@@ -40,6 +40,7 @@ pub fn status(code: Code) -> StatusCode {
         Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::SchemaViolation | Code::LegRefused => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Code::UpstreamFailed => StatusCode::BAD_GATEWAY,
         Code::Busy | Code::RecordUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -71,6 +72,7 @@ pub fn title(code: Code) -> &'static str {
         Code::ChallengeWithdrawn => "The request was withdrawn",
         Code::ChallengeRedeemed => "The mandate was handed out before",
         Code::ChallengeConflict => "The challenge is in another state",
+        Code::TooManyRequests => "Too many at a time",
         Code::Busy => "Too busy",
         Code::RecordUnavailable => "The record is not available",
         Code::UpstreamFailed => "The upstream failed",
@@ -138,7 +140,7 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if matches!(refusal.code, Code::Busy | Code::RecordUnavailable) {
+        if matches!(refusal.code, Code::TooManyRequests | Code::Busy | Code::RecordUnavailable) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if let Some(challenge) = www_authenticate(&refusal) {

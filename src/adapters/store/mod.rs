@@ -10,6 +10,7 @@ mod group;
 mod life;
 mod lock;
 mod op;
+mod queue;
 mod reader;
 mod rows;
 mod schema;

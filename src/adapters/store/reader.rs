@@ -8,7 +8,7 @@ use sqlx::{Acquire as _, QueryBuilder, Row as _};
 
 use super::rows::{millis, number};
 use super::schema::{self, OpenError};
-use crate::domain::approval::{Challenge, ChallengeState};
+use crate::domain::approval::Challenge;
 use crate::domain::id::{ChallengeId, DecisionId, Jti, Sha256Digest};
 use crate::domain::ledger::{Entry, LeafHash, ProofError, Subtree, consistency_proof, inclusion_proof};
 use crate::service::auditor::BLOCK_LEVEL;
@@ -116,22 +116,6 @@ impl SqliteReader {
         row.as_ref().map(|row| unsigned(row, 0)).transpose()
     }
 
-    pub(super) async fn list(
-        &self,
-        state: Option<ChallengeState>,
-        limit: u32,
-    ) -> Result<Vec<Stored<Challenge>>, StoreError> {
-        let query = match state {
-            Some(state) => {
-                sqlx::query("SELECT version, body FROM challenge WHERE state = ? ORDER BY created_at, id LIMIT ?")
-                    .bind(state.as_str())
-            }
-            None => sqlx::query("SELECT version, body FROM challenge ORDER BY created_at, id LIMIT ?"),
-        };
-        let rows = query.bind(limit).fetch_all(&self.pool).await.map_err(failed)?;
-        rows.iter().map(stored_challenge).collect()
-    }
-
     /// The proof that the entry `seq` is in the log of `size` entries (RFC 6962 §2.1.1).
     ///
     /// # Errors
@@ -229,7 +213,7 @@ pub(super) fn stored_challenge(row: &SqliteRow) -> Result<Stored<Challenge>, Sto
     Ok(Stored { version: unsigned(row, 0)?, value: parse(body.as_bytes())? })
 }
 
-fn parse<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T, StoreError> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(json).map_err(failed)
 }
 

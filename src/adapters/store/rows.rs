@@ -2,7 +2,7 @@
 
 use sqlx::sqlite::SqliteConnection;
 
-use crate::domain::approval::Challenge;
+use crate::domain::approval::{Challenge, Summary, Vote};
 use crate::domain::id::{ChallengeId, Sha256Digest};
 use crate::domain::ledger::Subtree;
 use crate::domain::time::Timestamp;
@@ -17,35 +17,58 @@ pub(super) struct ChallengeRow {
     pub(super) id: ChallengeId,
     state: &'static str,
     agent: String,
+    workspace: String,
+    tier: &'static str,
+    act: String,
+    asked: Option<String>,
+    voted: String,
     created_at: Timestamp,
     expires_at: Timestamp,
+    summary: String,
     body: String,
 }
 
 impl ChallengeRow {
     pub(super) fn of(challenge: &Challenge) -> Result<Self, StoreError> {
-        let body = serde_json::to_string(challenge).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let draft = challenge.draft();
+        let voted: Vec<_> = challenge.votes().iter().flat_map(Vote::people).collect();
         Ok(Self {
             id: challenge.id(),
             state: challenge.state().as_str(),
             agent: challenge.agent().to_string(),
+            workspace: draft.workspace.to_string(),
+            tier: draft.tier.as_str(),
+            act: draft.ask.act.to_string(),
+            asked: if draft.asked.is_empty() { None } else { Some(json(&draft.asked)?) },
+            voted: json(&voted)?,
             created_at: challenge.created_at(),
             expires_at: challenge.expires_at(),
-            body,
+            summary: json(&Summary::of(challenge))?,
+            body: json(challenge)?,
         })
     }
 }
 
+fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Unavailable(error.to_string()))
+}
+
 pub(super) async fn open_challenge(tx: &mut SqliteConnection, row: &ChallengeRow) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(
-        "INSERT INTO challenge (id, version, state, agent, created_at, expires_at, body) VALUES (?, 1, ?, ?, ?, ?, ?) \
-         ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO challenge (id, version, state, agent, workspace, tier, act, asked, voted, created_at, expires_at, \
+         summary, body) VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
     )
     .bind(row.id.as_bytes().to_vec())
     .bind(row.state)
     .bind(row.agent.clone())
+    .bind(row.workspace.clone())
+    .bind(row.tier)
+    .bind(row.act.clone())
+    .bind(row.asked.clone())
+    .bind(row.voted.clone())
     .bind(millis(row.created_at))
     .bind(millis(row.expires_at))
+    .bind(row.summary.clone())
     .bind(row.body.clone())
     .execute(tx)
     .await?;
@@ -58,10 +81,13 @@ pub(super) async fn advance_challenge(
     row: &ChallengeRow,
 ) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(
-        "UPDATE challenge SET version = version + 1, state = ?, expires_at = ?, body = ? WHERE id = ? AND version = ?",
+        "UPDATE challenge SET version = version + 1, state = ?, voted = ?, expires_at = ?, summary = ?, body = ? \
+         WHERE id = ? AND version = ?",
     )
     .bind(row.state)
+    .bind(row.voted.clone())
     .bind(millis(row.expires_at))
+    .bind(row.summary.clone())
     .bind(row.body.clone())
     .bind(row.id.as_bytes().to_vec())
     .bind(number(version))

@@ -18,12 +18,12 @@ use super::rows::{ChallengeRow, PRUNE_ROWS};
 use super::schema::{self, OpenError};
 use super::stats::StoreStats;
 use super::writer::{self, Request, Seen, Writer};
-use crate::domain::approval::{Challenge, ChallengeState};
+use crate::domain::approval::{Challenge, Summary};
 use crate::domain::id::{ChallengeId, Jti};
 use crate::domain::ledger::{Checkpoint, Entry, LogKey, LogVerifier, Origin, Receipt};
 use crate::domain::time::Timestamp;
 use crate::service::ports::{
-    AdvanceError, Burn, BurnError, Challenges, Clock, EntryFilter, Ledger, StoreError, Stored,
+    AdvanceError, Burn, BurnError, ChallengeQuery, Challenges, Clock, EntryFilter, Ledger, StoreError, Stored, Viewer,
 };
 
 /// Requests that wait for the writer; four full groups and more.
@@ -77,6 +77,7 @@ impl SqliteStore {
             checkpoint: watch::Sender::new(recovered.checkpoint),
             fault: watch::Sender::new(None),
             challenges: broadcast::Sender::new(CHANGES),
+            turned: watch::Sender::new(0),
             stats: Arc::default(),
         });
         let (requests, queue) = mpsc::channel(QUEUE);
@@ -252,8 +253,18 @@ impl Challenges for SqliteStore {
         self.reader.overdue(now, limit).await
     }
 
-    async fn list(&self, state: Option<ChallengeState>, limit: u32) -> Result<Vec<Stored<Challenge>>, StoreError> {
-        self.reader.list(state, limit).await
+    async fn list(&self, query: &ChallengeQuery) -> Result<Vec<Stored<Summary>>, StoreError> {
+        self.reader.list(query).await
+    }
+
+    async fn turns(&self, from: u64, limit: u32, viewer: &Viewer) -> Result<Vec<(u64, Entry, Summary)>, StoreError> {
+        self.reader.turns(from, limit, viewer).await
+    }
+
+    async fn moved(&self, entries: u64, millis: u64) {
+        let mut turned = self.seen.turned.subscribe();
+        let _ =
+            timeout_at(Instant::now() + Duration::from_millis(millis), turned.wait_for(|size| *size > entries)).await;
     }
 
     async fn changed(&self, id: ChallengeId, version: u64, millis: u64) {

@@ -40,6 +40,8 @@ pub(super) struct Seen {
     /// Why the last write failed; `None` when it succeeded.
     pub(super) fault: watch::Sender<Option<String>>,
     pub(super) challenges: broadcast::Sender<ChallengeId>,
+    /// The size of the log when a challenge last changed; 0 before.
+    pub(super) turned: watch::Sender<u64>,
     pub(super) stats: Arc<StoreStats>,
 }
 
@@ -160,6 +162,9 @@ impl Writer {
                 self.log = committed.log;
                 self.seen.checkpoint.send_replace(committed.checkpoint);
                 self.seen.fault.send_if_modified(|fault| fault.take().is_some());
+                if !committed.challenges.is_empty() {
+                    self.seen.turned.send_replace(self.log.edge.frontier.size());
+                }
                 for id in committed.challenges {
                     let _ = self.seen.challenges.send(id);
                 }

@@ -90,7 +90,7 @@ impl Vote {
     }
 
     /// The people that this approval used up.
-    fn people(&self) -> impl Iterator<Item = &PersonId> {
+    pub fn people(&self) -> impl Iterator<Item = &PersonId> {
         std::iter::once(&self.person).chain(self.stood_in_for.iter().map(|other| &other.person))
     }
 

@@ -10,6 +10,7 @@ mod delegation;
 mod missing;
 mod signed;
 mod statement;
+mod summary;
 mod view;
 
 #[cfg(test)]
@@ -33,4 +34,5 @@ pub use statement::{
     Decision, MAX_STATEMENT_BYTES, MAX_STATEMENT_LIFETIME, Statement, StatementError, UnverifiedStatement,
     VerifiedStatement,
 };
+pub use summary::{ApproverLine, ApproverState, CallPlace, GroundLine, Summary, Turn};
 pub use view::{Fact, V1, View, ViewError};

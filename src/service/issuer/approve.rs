@@ -24,24 +24,6 @@ pub struct Approval {
 }
 
 impl Issuer {
-    /// `GET /challenges`: what waits for approvals that `caller` may give.
-    ///
-    /// # Errors
-    /// A refusal when the caller is no approver (on record) or the store cannot be read.
-    pub async fn challenges(
-        &self,
-        caller: &VerifiedSvid,
-        state: Option<ChallengeState>,
-        limit: u32,
-    ) -> Result<Vec<Challenge>, Refusal> {
-        let bundle = self.approver_of(caller, None).await?;
-        let now = self.now();
-        let listed = self.ports.challenges.list(state, limit).await?;
-        let mine = listed.into_iter().map(|stored| stored.value.expire(now));
-        let wanted = |challenge: &Challenge| state.is_none_or(|state| challenge.state() == state);
-        Ok(mine.filter(|challenge| may_see(&bundle, caller.id(), challenge) && wanted(challenge)).collect())
-    }
-
     /// `GET /challenges/{id}`: exactly what is asked.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod approve;
 mod delegated;
 mod life;
 mod mint;
+pub mod queue;
 mod request;
 
 use std::sync::Arc;

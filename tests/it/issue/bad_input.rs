@@ -373,7 +373,7 @@ async fn what_is_no_request_for_a_mandate_is_refused_at_the_door_on_record() {
             vec![],
             "422 schema_violation",
         ),
-        ("unknown query", "GET", "/challenges?state=pending", vec![], vec![], "422 schema_violation"),
+        ("unknown query", "GET", "/challenges?state=pending", vec![], vec![], "400 query_unknown"),
         ("unknown template", "GET", "/templates/none", vec![], vec![], "404 template_not_found"),
     ];
     for (what, method, path, headers, body, verdict) in cases {

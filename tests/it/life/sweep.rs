@@ -11,7 +11,7 @@ use atb::domain::approval::{Challenge, ChallengeDraft};
 use atb::domain::id::ChallengeId;
 use atb::domain::ledger::{EventType, LogKey};
 use atb::domain::time::Timestamp;
-use atb::service::ports::{AdvanceError, Challenges as _, Clock as _, Entropy as _};
+use atb::service::ports::{AdvanceError, ChallengeQuery, Challenges as _, Clock as _, Entropy as _};
 use serde_json::Value;
 
 use super::crash::drop_policy_tests;
@@ -155,7 +155,7 @@ async fn of_many_successors_one_is_stored_with_its_record_and_nothing_of_the_oth
     let store = store_contract::open(&path, OpenMode::Existing).await.unwrap();
     let found = store.find(earlier.id()).await.unwrap().unwrap();
     assert_eq!((found.version, found.value.successor()), (2, Some(won[0])));
-    assert_eq!(store.list(None, 1000).await.unwrap().len(), 3);
+    assert_eq!(store.list(&ChallengeQuery { limit: 1000, ..ChallengeQuery::default() }).await.unwrap().len(), 3);
     let entries = atb::service::ports::Ledger::entries(&store, 0, 1000, &Default::default()).await.unwrap();
     assert_eq!(entries.len(), 3);
     store.close().await.unwrap();

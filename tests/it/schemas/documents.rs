@@ -207,6 +207,20 @@ async fn what_two_people_agree_on(demo: &Demo) -> Value {
             ("/html", json!("<b>")),
         ],
     );
+    let listed = get(&demo.client("alice", Service::AgentAuth), "/challenges?limit=1", 200).await;
+    refuses(
+        "challenge-list",
+        &listed,
+        vec![
+            ("/challenges/0/state", json!("done")),
+            ("/challenges/0/sum", json!("")),
+            ("/challenges/0/ask", shown["ask"].clone()),
+            ("/next", json!("../")),
+            ("/total", json!(1)),
+        ],
+    );
+    let event = json!({"event": "created", "at": shown["created_at"], "challenge": listed["challenges"][0]});
+    refuses("challenge-event", &event, vec![("/event", json!("seen")), ("/challenge/call/params", json!({}))]);
     for person in ["alice", "bob"] {
         demo.atb(&["approve", "--as", person, &id, "--yes"]);
     }

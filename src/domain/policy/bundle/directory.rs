@@ -78,17 +78,22 @@ pub struct Agent {
 pub struct ActPattern(String);
 
 impl ActPattern {
-    /// The pattern as written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Whether the act is one of them.
     pub fn covers(&self, act: &ActionName) -> bool {
-        match self.0.strip_suffix('*') {
+        match self.family() {
             Some(family) => act.as_str().starts_with(family),
             None => self.0 == act.as_str(),
         }
+    }
+
+    /// How the names of the acts begin, where it is more than one act.
+    pub fn family(&self) -> Option<&str> {
+        self.0.strip_suffix('*')
+    }
+
+    /// The pattern as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
