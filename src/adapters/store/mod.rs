@@ -9,6 +9,7 @@ mod batch;
 mod group;
 mod lock;
 mod op;
+mod outbox;
 mod reader;
 mod rows;
 mod schema;
@@ -18,6 +19,7 @@ mod stats;
 mod vkey;
 mod writer;
 
+pub use outbox::DeadLetter;
 pub use reader::SqliteReader;
 pub use schema::OpenError;
 pub use sqlite::{OpenMode, SqliteStore};

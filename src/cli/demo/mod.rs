@@ -83,6 +83,7 @@ async fn tell(story: &mut Story, stage: &mut Stage) -> anyhow::Result<()> {
     story.the_amount_cannot_change(stage, &mandate).await?;
     story.it_runs_once(stage, &mandate).await?;
     story.a_thief_of_the_issuers_key_gains_nothing(stage, &mandate).await?;
+    story.a_critical_act_needs_a_ticket(stage).await?;
     story.the_ledger_tells_it_all(stage).await
 }
 

@@ -188,7 +188,7 @@ impl Issuer {
         let facts = challenge.approval_facts();
         let judged = self.ports.policy.issue(facts::of_request(asking, &facts, now)).await;
         let mut unused = Subject::default();
-        self.allowed(&judged, &mut unused)?;
+        let requirement = self.allowed(&judged, &mut unused)?;
         let assessed = self.ports.policy.assess(facts::of_request(asking, &facts, now)).await;
         if let Some(fault) = assessed.verdict.fault {
             let reason = fault.to_string();
@@ -201,6 +201,7 @@ impl Issuer {
         if !assessed.verdict.met || assessed.bundle.digest() != judged.bundle.digest() {
             return Err(Refusal::because(Code::Denied, "approval_missing", "the approvals do not suffice any more"));
         }
+        self.confirm_ticket(&requirement, &draft.ask, &draft.workspace).await?;
         Ok(judged.bundle)
     }
 

@@ -8,13 +8,14 @@
 mod approve;
 mod mint;
 mod request;
+mod ticket;
 
 use std::sync::Arc;
 
 use josekit::jws::JwsSigner;
 
 use super::facts::{self, Asked};
-use super::ports::{AdvanceError, CallDirectory, Challenges, Clock, Entropy, Judged, Ledger, PolicyPoint};
+use super::ports::{AdvanceError, CallDirectory, Challenges, Clock, Entropy, Judged, Ledger, PolicyPoint, Tickets};
 use super::refusal::{Code, Refusal};
 use crate::domain::action::CallRequest;
 use crate::domain::approval::{Ask, CallView, Challenge, ChallengeDraft};
@@ -60,6 +61,8 @@ pub struct IssuerPorts {
     pub challenges: Arc<dyn Challenges>,
     /// The policy.
     pub policy: Arc<dyn PolicyPoint>,
+    /// The systems that hold tickets.
+    pub tickets: Arc<dyn Tickets>,
     /// The connectors' routes.
     pub calls: Arc<dyn CallDirectory>,
     /// The trust bundles in force.
@@ -194,6 +197,9 @@ impl Issuer {
         };
         let judged = self.ports.policy.issue(facts::of_request(asking, &[], now)).await;
         let requirement = self.allowed(&judged, subject).map_err(|refusal| refusal.decided(decision_id))?;
+        self.confirm_ticket(&requirement, &ask, &workspace)
+            .await
+            .map_err(|refusal| refusal.decided(decision_id))?;
         let tier =
             tier.ok_or_else(|| Refusal::because(Code::Denied, "unknown_act", "the catalogue does not have this act"))?;
         let draft = ChallengeDraft {
