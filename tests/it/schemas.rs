@@ -44,7 +44,7 @@ fn validator(name: &str) -> Validator {
 }
 
 #[track_caller]
-fn fits(name: &str, document: &Value) {
+pub fn fits(name: &str, document: &Value) {
     let faults: Vec<_> =
         validator(name).iter_errors(document).map(|e| format!("{} at `{}`", e, e.instance_path())).collect();
     assert!(faults.is_empty(), "{name}: {faults:#?}\n{document:#}");
