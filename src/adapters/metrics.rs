@@ -97,7 +97,11 @@ impl Metrics {
             lag: Family::default(),
             registry: Arc::new(Registry::default()),
         };
-        registry.register("notify_deliveries", "Attempts to tell an endpoint, by how they ended", metrics.deliveries.clone());
+        registry.register(
+            "notify_deliveries",
+            "Attempts to tell an endpoint, by how they ended",
+            metrics.deliveries.clone(),
+        );
         registry.register("notify_dead", "Notifications that were given up", metrics.dead.clone());
         registry.register_with_unit(
             "notify_lag",

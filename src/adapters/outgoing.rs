@@ -188,9 +188,11 @@ impl Outgoing {
     async fn exchange(&self, mut request: Request<Full<Bytes>>) -> Result<Answer, OutgoingError> {
         request.headers_mut().insert(USER_AGENT, US);
         let _place = self.places.acquire().await.map_err(|_| OutgoingError::Unreachable)?;
-        let answer = self.client.request(request).await.map_err(|error| {
-            if error.is_connect() { OutgoingError::Unreachable } else { OutgoingError::Broken }
-        })?;
+        let answer = self
+            .client
+            .request(request)
+            .await
+            .map_err(|error| if error.is_connect() { OutgoingError::Unreachable } else { OutgoingError::Broken })?;
         let announced = answer.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
         if announced.is_some_and(|bytes| bytes > self.limits.max_answer_bytes) {
             return Err(OutgoingError::TooLarge);
@@ -206,9 +208,8 @@ impl Outgoing {
 /// Whom we trust out there: the roots of one file, or the system's. A plain connection has none and does not ask.
 pub(super) fn tls(ca: Option<&Path>, plain: bool) -> Result<ClientConfig, RootsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(RootsError::Tls)?;
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(RootsError::Tls)?;
     let builder = match ca {
         Some(path) => builder.with_root_certificates(roots(path)?),
         None if plain => builder.with_root_certificates(RootCertStore::empty()),

@@ -144,7 +144,8 @@ impl System {
     }
 
     fn judge(&self, body: &[u8]) -> Result<(), TicketError> {
-        let answer: Value = serde_json::from_slice(body).map_err(|_| TicketError::Unavailable("its answer is not JSON"))?;
+        let answer: Value =
+            serde_json::from_slice(body).map_err(|_| TicketError::Unavailable("its answer is not JSON"))?;
         let state = answer.pointer(&self.state).and_then(Value::as_str);
         let state = state.ok_or(TicketError::Unavailable("its answer has no text where the state should be"))?;
         if self.accept.iter().any(|accepted| accepted == state) {

@@ -113,6 +113,10 @@ impl App {
         });
         let trust = parts::trust(&config)?;
         let upstreams = parts::upstreams(&config)?;
+        let webhooks = match mode.agentauth() {
+            true => Some(Arc::new(Webhooks::new(&config.notify, config.dev)?)),
+            false => None,
+        };
         let sqlite = Arc::new(parts::open_store(&config, mode, &clock).await?);
         let bundle = loading.await?.with_context(|| format!("the bundle `{}`", config.bundle_dir.display()))?;
         let settings =
@@ -129,13 +133,13 @@ impl App {
             metrics,
         });
         core.observe_commits();
-        if mode.agentauth() {
-            notifying::join(&core).await?;
-        }
         let in_flight = InFlight::default();
         let (shutdown, stopping) = watch::channel(false);
         let handshakes = Arc::new(HandshakeFailures::default());
-        let doors = doors::open(&core, mode, &in_flight, &handshakes, stopping.clone()).await;
+        let doors = match notifying::join(&core, webhooks.as_ref()).await {
+            Ok(()) => doors::open(&core, mode, &in_flight, &handshakes, stopping.clone()).await,
+            Err(error) => Err(error),
+        };
         let (doors, addresses, issuer) = match doors {
             Ok(opened) => opened,
             Err(error) => {
@@ -145,8 +149,8 @@ impl App {
         };
         core.record_start(&bundle, mode).await?;
         let mut background = background::start(&core, issuer, &handshakes, stopping.clone());
-        if let Some(door) = addresses.agentauth {
-            notifying::start(&core, door, &stopping, &mut background)?;
+        if let (Some(webhooks), Some(door)) = (&webhooks, addresses.agentauth) {
+            notifying::start(&core, webhooks, door, &stopping, &mut background);
         }
         tracing::info!(
             agentauth = addresses.agentauth.map(|a| a.to_string()),

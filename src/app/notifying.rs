@@ -11,13 +11,16 @@ use tokio::time::{Duration, sleep};
 use super::Core;
 use crate::adapters::notify::Webhooks;
 use crate::service::notifier::{Notifier, NotifierPorts, RetrySchedule};
-use crate::service::ports::{Notify, Outbox};
+use crate::service::ports::Outbox;
 
 /// How often the ledger is looked at when nothing seems to happen; also the pause after a failure of the store.
 const LOOK_EVERY_MILLIS: u64 = 1000;
 
 /// Gives every endpoint its place before a door opens: a new one misses nothing that happens from then on.
-pub(super) async fn join(core: &Core) -> anyhow::Result<()> {
+pub(super) async fn join(core: &Core, webhooks: Option<&Arc<Webhooks>>) -> anyhow::Result<()> {
+    if webhooks.is_none() {
+        return Ok(());
+    }
     for endpoint in &core.config.notify.endpoints {
         let outbox: &dyn Outbox = core.sqlite.as_ref();
         outbox.join(&endpoint.name).await.with_context(|| format!("notify endpoint `{}`", endpoint.name))?;
@@ -28,12 +31,12 @@ pub(super) async fn join(core: &Core) -> anyhow::Result<()> {
 /// Starts the tasks. `door` is where AgentAuth listens, the link of those who configure none.
 pub(super) fn start(
     core: &Arc<Core>,
+    webhooks: &Arc<Webhooks>,
     door: SocketAddr,
     stopping: &watch::Receiver<bool>,
     tasks: &mut JoinSet<()>,
-) -> anyhow::Result<()> {
+) {
     let config = &core.config.notify;
-    let notify: Arc<dyn Notify> = Arc::new(Webhooks::new(config, core.config.dev)?);
     for endpoint in &config.endpoints {
         let metrics = core.metrics.clone();
         let notifier = Notifier {
@@ -44,7 +47,7 @@ pub(super) fn start(
             ports: NotifierPorts {
                 outbox: core.sqlite.clone(),
                 challenges: core.store.clone(),
-                notify: Arc::clone(&notify),
+                notify: webhooks.clone(),
                 clock: core.clock.clone(),
                 entropy: core.entropy.clone(),
                 observer: Arc::new(move |endpoint, outcome| metrics.notified(endpoint, outcome)),
@@ -59,7 +62,6 @@ pub(super) fn start(
             }
         });
     }
-    Ok(())
 }
 
 async fn tell(notifier: &Notifier, core: &Core) {

@@ -163,10 +163,8 @@ impl RawEndpoint {
             let detail = "an endpoint's `name` has 1 to 32 of a-z 0-9 - _".to_owned();
             return Err(ConfigError::Value { key: "notify.endpoints", detail });
         }
-        let wrong = |detail: &str| ConfigError::Value {
-            key: "notify.endpoints",
-            detail: format!("`{}`: {detail}", self.name),
-        };
+        let wrong =
+            |detail: &str| ConfigError::Value { key: "notify.endpoints", detail: format!("`{}`: {detail}", self.name) };
         let url = match (self.url, self.url_file) {
             (Some(url), None) => EndpointUrl::Plain(url),
             (None, Some(path)) => EndpointUrl::File(base.join(path)),

@@ -25,6 +25,7 @@ mod kept_checkpoint;
 mod notify;
 mod operator;
 mod ops;
+mod outbox_contract;
 mod process;
 mod sample_erp;
 mod schemas;

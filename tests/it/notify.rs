@@ -291,7 +291,10 @@ async fn a_dead_endpoint_is_given_up_with_an_event_and_delays_nobody() {
     assert_eq!(of("dead", "last"), ["no answer in time".to_owned()].into());
     assert_eq!(of("dead", "attempts"), ["2".to_owned()].into());
     assert_eq!(of("moved", "last"), ["status 302".to_owned()].into(), "a redirect was followed");
-    assert_eq!((of("gone", "last"), of("gone", "attempts")), (["status 410".to_owned()].into(), ["1".to_owned()].into()));
+    assert_eq!(
+        (of("gone", "last"), of("gone", "attempts")),
+        (["status 410".to_owned()].into(), ["1".to_owned()].into())
+    );
     assert_eq!(of("dead", "event_id").len(), 6);
     for event in &events {
         crate::schemas::fits("ledger-entry", &serde_json::to_value(event).unwrap());
@@ -366,7 +369,10 @@ async fn what_happened_before_a_crash_is_told_after_the_restart_and_the_past_is_
 async fn an_operator_tries_an_endpoint_and_sends_dead_letters_again() {
     let healed = Arc::new(Mutex::new(false));
     let sick = Arc::clone(&healed);
-    let hook = Receiver::start(move |delivery| if delivery.text.contains("\"test\"") || *sick.lock().unwrap() { 200 } else { 503 }).await;
+    let hook = Receiver::start(
+        move |delivery| if delivery.text.contains("\"test\"") || *sick.lock().unwrap() { 200 } else { 503 },
+    )
+    .await;
     let home = Home::new();
     configured(&home, hook.address, "max_age_seconds = 1");
     let served = home.serve();
@@ -471,4 +477,23 @@ fn an_endpoint_that_cannot_be_meant_is_refused_with_its_name() {
         assert!(checked.out.contains(words), "{to}: {checked:?}");
         assert!(!checked.out.contains("c2VjcmV0"), "{checked:?}");
     }
+}
+
+#[test]
+fn a_notification_of_another_shape_does_not_fit_its_schema() {
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/notification-standard.json");
+    let document: Value = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
+    crate::schemas::refuses(
+        "notification",
+        &document,
+        vec![
+            ("/type", json!("challenge.redeemed")),
+            ("/data/state", json!("open")),
+            ("/data/digest", json!("md5:00")),
+            ("/data/link", json!("javascript:alert(1)")),
+            ("/data/params", json!({"iban": "DE02"})),
+            ("/data/approve_url", json!("https://approvals.example/approve")),
+            ("/statement", json!("e30.e30.e30")),
+        ],
+    );
 }

@@ -1,15 +1,19 @@
 //! The ticket of a critical act: only the system's own yes, in time, lets anybody be asked or a mandate be minted.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use atb::domain::ledger::EventType;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use hyper::body::Frame;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -53,18 +57,25 @@ async fn answer(State(board): State<Board>, request: Request) -> Response {
         }
         "redirect" => (StatusCode::FOUND, [("location", format!("/good/{reference}"))]).into_response(),
         "huge" => Body::from(vec![b' '; 3 * 1024 * 1024]).into_response(),
-        "endless" => {
-            let chunk = || axum::body::Bytes::from(vec![b' '; 64 * 1024]);
-            let mut body = Vec::new();
-            (0..64).for_each(|_| body.extend_from_slice(&chunk()));
-            ([("transfer-encoding", "chunked")], Body::from(body)).into_response()
-        }
+        "endless" => Body::new(Endless).into_response(),
         "html" => "<html>please log in</html>".into_response(),
         "denied" => StatusCode::UNAUTHORIZED.into_response(),
         "broken" => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         "missing" => StatusCode::NOT_FOUND.into_response(),
         "created" => (StatusCode::CREATED, ticket()).into_response(),
         _ => ticket(),
+    }
+}
+
+/// A body without a length and without an end.
+struct Endless;
+
+impl hyper::body::Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b' '; 64 * 1024])))))
     }
 }
 
@@ -126,8 +137,13 @@ async fn every_answer_but_the_systems_own_yes_refuses_before_anybody_is_asked() 
         assert!(!answer.to_string().contains("ticket-reader"), "{answer}");
         let event = TestApp::only(app.events_since(mark).await, system);
         assert_eq!((event.event_type, event.subject.reason.as_deref()), (EventType::PoaDenied, Some(reason)));
-        let not_asked = ["ticket_system_unknown", "leg_refused"].contains(&reason) || ["nobody", "changes"].contains(&system);
-        assert_eq!(board.asked() - before, usize::from(!not_asked), "{system} {reference}: how often the system was asked");
+        let not_asked =
+            ["ticket_system_unknown", "leg_refused"].contains(&reason) || ["nobody", "changes"].contains(&system);
+        assert_eq!(
+            board.asked() - before,
+            usize::from(!not_asked),
+            "{system} {reference}: how often the system was asked"
+        );
     }
     let asked = board.asked();
     assert_eq!(app.issue(&critical("good", "OPS-77")).await.status, 202);
@@ -156,7 +172,10 @@ async fn a_ticket_that_is_closed_after_the_approvals_gives_no_mandate_until_it_i
     let refused = app.collect(&challenge).await;
     assert_eq!(refused.verdict(), "403 ticket_not_approved");
     let detail = refused.text("/detail");
-    assert!(detail.contains("Withdrawn httpsevil.exampleby him") && !detail.contains(['<', '|', '\u{202e}']), "{detail}");
+    assert!(
+        detail.contains("Withdrawn httpsevil.exampleby him") && !detail.contains(['<', '|', '\u{202e}']),
+        "{detail}"
+    );
     let event = TestApp::only(app.events_since(mark).await, "the refusal");
     assert_eq!(event.event_type, EventType::PoaDenied);
     *board.state.lock().unwrap() = json!("Approved");

@@ -115,10 +115,9 @@ impl Endpoint {
     }
 
     async fn send(&self, message: &Message<'_>, now: Timestamp) -> Result<StatusCode, NotifyError> {
-        let request = self.request(message, now).map_err(|_| NotifyError {
-            detail: "the request is not valid HTTP".to_owned(),
-            last: true,
-        })?;
+        let request = self
+            .request(message, now)
+            .map_err(|_| NotifyError { detail: "the request is not valid HTTP".to_owned(), last: true })?;
         let failed = |detail: String, last| NotifyError { detail, last };
         let answer = self.http.send(request).await.map_err(|error| failed(error.to_string(), false))?;
         if answer.status.is_success() {

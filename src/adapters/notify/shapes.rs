@@ -85,8 +85,7 @@ fn standard(message: &Message<'_>) -> Value {
 
 fn slack(message: &Message<'_>) -> Value {
     let verbatim = |text: String| json!({"type": "mrkdwn", "text": text, "verbatim": true});
-    let facts: Vec<_> =
-        message.facts().iter().map(|(name, value)| format!("{name}: {}", slack_code(value))).collect();
+    let facts: Vec<_> = message.facts().iter().map(|(name, value)| format!("{name}: {}", slack_code(value))).collect();
     let mut blocks = vec![
         json!({"type": "header", "text": {"type": "plain_text", "text": message.title(), "emoji": false}}),
         json!({"type": "section", "text": verbatim(facts.join("\n"))}),
@@ -110,10 +109,14 @@ fn teams(message: &Message<'_>) -> Value {
             {"type": "TextRun", "text": format!("{name}: "), "weight": "Bolder"}, run(&value),
         ]})
     });
-    let title = json!({"type": "TextBlock", "text": message.title(), "size": "Medium", "weight": "Bolder", "wrap": true});
+    let title =
+        json!({"type": "TextBlock", "text": message.title(), "size": "Medium", "weight": "Bolder", "wrap": true});
     let body: Vec<_> = std::iter::once(title).chain(facts).collect();
-    let actions: Vec<_> =
-        message.link().map(|link| json!({"type": "Action.OpenUrl", "title": "Read what is asked", "url": link})).into_iter().collect();
+    let actions: Vec<_> = message
+        .link()
+        .map(|link| json!({"type": "Action.OpenUrl", "title": "Read what is asked", "url": link}))
+        .into_iter()
+        .collect();
     json!({"type": "message", "attachments": [{
         "contentType": "application/vnd.microsoft.card.adaptive",
         "contentUrl": null,

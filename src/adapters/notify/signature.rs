@@ -17,7 +17,9 @@ impl fmt::Debug for WebhookSecret {
 
 /// A text that is no such secret. Does not repeat the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected `whsec_` and the base64 of 24 to 64 bytes a line; make one with: echo whsec_$(openssl rand -base64 32)")]
+#[error(
+    "expected `whsec_` and the base64 of 24 to 64 bytes a line; make one with: echo whsec_$(openssl rand -base64 32)"
+)]
 pub struct SecretFormatError;
 
 impl WebhookSecret {
@@ -62,7 +64,9 @@ mod tests {
 
     #[test]
     fn a_weak_or_mistyped_secret_is_refused_without_being_repeated() {
-        for bad in ["", "whsec_", "whsec_c2hvcnQ=", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_not base64 at all!!!!!!!"] {
+        for bad in
+            ["", "whsec_", "whsec_c2hvcnQ=", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_not base64 at all!!!!!!!"]
+        {
             let error = WebhookSecret::parse(bad).unwrap_err().to_string();
             assert!(bad.len() < 7 || !error.contains(bad.trim_start_matches("whsec_")), "{error}");
         }

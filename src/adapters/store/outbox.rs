@@ -1,4 +1,7 @@
 //! The queues of notifications: written by the one writer, in the transaction of their group, read beside it.
+//!
+//! INVARIANT: no statement here fails on what is already there. A change is made again when the fate of the first try is
+//! not known, and a statement that fails takes the decisions of its whole group with it.
 
 use std::time::Duration;
 
@@ -56,7 +59,8 @@ impl OutboxChange {
             Self::Bury { endpoint, seq, attempts, at, detail } => {
                 strike(&mut *tx, endpoint.clone(), seq).await?;
                 sqlx::query(
-                    "INSERT INTO notification_dead (endpoint, seq, attempts, dead_ms, last) VALUES (?, ?, ?, ?, ?)",
+                    "INSERT INTO notification_dead (endpoint, seq, attempts, dead_ms, last) VALUES (?, ?, ?, ?, ?) \
+                     ON CONFLICT DO NOTHING",
                 )
                 .bind(endpoint)
                 .bind(number(seq))
@@ -75,16 +79,11 @@ impl OutboxChange {
     }
 }
 
-async fn queue(
-    tx: &mut SqliteConnection,
-    endpoint: String,
-    next: u64,
-    events: Vec<Queued>,
-) -> Result<(), sqlx::Error> {
+async fn queue(tx: &mut SqliteConnection, endpoint: String, next: u64, events: Vec<Queued>) -> Result<(), sqlx::Error> {
     for event in events {
         sqlx::query(
             "INSERT INTO notification_waiting (endpoint, seq, challenge_id, at_ms, attempts, next_ms) \
-             VALUES (?, ?, ?, ?, 0, ?)",
+             VALUES (?, ?, ?, ?, 0, ?) ON CONFLICT DO NOTHING",
         )
         .bind(endpoint.clone())
         .bind(number(event.seq))
@@ -150,7 +149,8 @@ impl Outbox for SqliteStore {
         .fetch_all(&self.reader.pool)
         .await
         .map_err(failed)?;
-        let entries = rows.iter().map(|row| Ok((unsigned(row, 0)?, entry(row, 1)?))).collect::<Result<_, StoreError>>()?;
+        let entries =
+            rows.iter().map(|row| Ok((unsigned(row, 0)?, entry(row, 1)?))).collect::<Result<_, StoreError>>()?;
         Ok(News { entries, next })
     }
 

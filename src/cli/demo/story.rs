@@ -261,7 +261,11 @@ impl Story {
         let path = "/c/erp/vendors/V-1005?reason=closed";
         let (status, _) = call(stage, Method::DELETE, path, &text(&answer, "token"), None).await?;
         let got = format!("{status}, ERP hits +{}", stage.erp().hits() - before);
-        self.step("The board is asked once more, the mandate is minted, the vendor is deleted.", "204, ERP hits +1", &got);
+        self.step(
+            "The board is asked once more, the mandate is minted, the vendor is deleted.",
+            "204, ERP hits +1",
+            &got,
+        );
         Ok(())
     }
 

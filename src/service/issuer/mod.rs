@@ -197,9 +197,7 @@ impl Issuer {
         };
         let judged = self.ports.policy.issue(facts::of_request(asking, &[], now)).await;
         let requirement = self.allowed(&judged, subject).map_err(|refusal| refusal.decided(decision_id))?;
-        self.confirm_ticket(&requirement, &ask, &workspace)
-            .await
-            .map_err(|refusal| refusal.decided(decision_id))?;
+        self.confirm_ticket(&requirement, &ask, &workspace).await.map_err(|refusal| refusal.decided(decision_id))?;
         let tier =
             tier.ok_or_else(|| Refusal::because(Code::Denied, "unknown_act", "the catalogue does not have this act"))?;
         let draft = ChallengeDraft {

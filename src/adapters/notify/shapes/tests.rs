@@ -28,7 +28,7 @@ fn notice() -> Notice {
     }
 }
 
-/// `ATB_BLESS=1` is no way: a golden is changed by hand and read in review.
+/// A golden is changed by hand and read in review.
 #[test]
 fn every_shape_is_as_its_receivers_know_it() {
     let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
