@@ -2,6 +2,7 @@
 //!
 //! Every step says what is expected and what came out; `--once` exits 0 only if every step came out so.
 
+mod critical;
 pub mod erp;
 mod stage;
 mod story;

@@ -58,7 +58,7 @@ impl Story {
         }
     }
 
-    fn step(&mut self, step: &str, expect: &str, got: &str) {
+    pub(super) fn step(&mut self, step: &str, expect: &str, got: &str) {
         let ok = expect == got;
         let ms = self.since.elapsed().as_millis();
         self.since = Instant::now();
@@ -153,7 +153,7 @@ impl Story {
         Ok(())
     }
 
-    async fn approval(&self, stage: &Stage, name: &str, challenge: &str) -> anyhow::Result<String> {
+    pub(super) async fn approval(&self, stage: &Stage, name: &str, challenge: &str) -> anyhow::Result<String> {
         let client = stage.of(name)?;
         // What is signed is the same for everybody; who may not see it is refused when she hands it in.
         let shown = shown(stage.of("alice")?, challenge).await?;
@@ -239,36 +239,6 @@ impl Story {
         Ok(())
     }
 
-    /// A critical act: two people, an executive among them, and a ticket that the change board confirms.
-    pub(super) async fn a_critical_act_needs_a_ticket(&mut self, stage: &Stage) -> anyhow::Result<()> {
-        let (status, answer) = post(stage.of("procurement")?, "/issue", &deletion("OPS-99")).await?;
-        let got = format!("{status} {}", text(&answer, "reason"));
-        self.step(
-            "It asks to delete a vendor, on a ticket that the change board has never seen. That is a critical act.",
-            "403 ticket_not_found",
-            &got,
-        );
-        let (status, answer) = post(stage.of("procurement")?, "/issue", &deletion("OPS-77")).await?;
-        let got = format!("{status} {}", text(&answer, "tier"));
-        self.step("It asks again, on a ticket that the board has approved.", "202 critical", &got);
-        let challenge = text(&answer, "challenge_id");
-        let got = self.approval(stage, "alice", &challenge).await?;
-        self.step("Alice signs it.", "200 pending 1 of 2", &got);
-        let got = self.approval(stage, "carol", &challenge).await?;
-        self.step("Carol, an executive, signs it.", "200 approved 2 of 2", &got);
-        let (_, answer) = get(stage.of("procurement")?, &format!("/issue/{challenge}")).await?;
-        let before = stage.erp().hits();
-        let path = "/c/erp/vendors/V-1005?reason=closed";
-        let (status, _) = call(stage, Method::DELETE, path, &text(&answer, "token"), None).await?;
-        let got = format!("{status}, ERP hits +{}", stage.erp().hits() - before);
-        self.step(
-            "The board is asked once more, the mandate is minted, the vendor is deleted.",
-            "204, ERP hits +1",
-            &got,
-        );
-        Ok(())
-    }
-
     pub(super) async fn the_ledger_tells_it_all(&mut self, stage: &mut Stage) -> anyhow::Result<()> {
         let mut reports = Vec::new();
         stage
@@ -311,41 +281,27 @@ impl Story {
     }
 }
 
-fn ground(what: &str) -> Value {
+pub(super) fn ground(what: &str) -> Value {
     json!({"template": "contract", "vars": {
         "contract_ref": "MSA-1001", "accountable_id": "dave", "jurisdiction": "DE", "order": what,
     }})
 }
 
-/// A request to delete a vendor on a ticket.
-fn deletion(ticket: &str) -> Value {
-    let mut leg = ground("close the account of vendor V-1005");
-    if let Some(vars) = leg.get_mut("vars").and_then(Value::as_object_mut) {
-        vars.insert("ticket_system".to_owned(), json!("jira"));
-        vars.insert("ticket_ref".to_owned(), json!(ticket));
-    }
-    json!({
-        "act": "erp.vendor.delete", "leg": leg,
-        "request": {"connector": "erp", "method": "DELETE", "path": "/vendors/V-1005",
-            "params": {"vendor_id": "V-1005", "reason": "closed"}},
-    })
-}
-
-fn text(answer: &Value, member: &str) -> String {
+pub(super) fn text(answer: &Value, member: &str) -> String {
     answer.get(member).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-async fn post(client: &Client, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
+pub(super) async fn post(client: &Client, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
     let response = client.post(path, body).await?;
     Ok((response.status.as_u16(), serde_json::from_slice(&response.body).unwrap_or_default()))
 }
 
-async fn get(client: &Client, path: &str) -> anyhow::Result<(u16, Value)> {
+pub(super) async fn get(client: &Client, path: &str) -> anyhow::Result<(u16, Value)> {
     let response = client.get(path).await?;
     Ok((response.status.as_u16(), serde_json::from_slice(&response.body).unwrap_or_default()))
 }
 
-async fn call(
+pub(super) async fn call(
     stage: &Stage,
     method: Method,
     path: &str,
