@@ -4,6 +4,10 @@
 //! name. [`Config`](crate::config::Config) is what the rest of the program sees: paths resolved against the file's
 //! folder, names parsed, insecure choices refused outside development. This module is the only reader of the environment.
 
+mod notify;
+mod tickets;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,6 +17,9 @@ use serde::Deserialize;
 
 use crate::domain::spiffe::{SpiffeId, TrustDomain};
 use crate::domain::time::Ttl;
+
+pub use notify::{EndpointConfig, EndpointUrl, NotifyConfig, Shape};
+pub use tickets::TicketSystemConfig;
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +75,10 @@ pub struct Raw {
     agentauth: Option<RawAgentAuth>,
     #[serde(default)]
     broker: Option<RawBroker>,
+    #[serde(default)]
+    tickets: BTreeMap<String, tickets::RawTicketSystem>,
+    #[serde(default)]
+    notify: notify::RawNotify,
     #[serde(default)]
     ops: RawOps,
     #[serde(default)]
@@ -207,7 +218,7 @@ fn default_level() -> String {
 }
 
 /// Every key, as `section.key`. A test holds it against the structs above.
-pub const KEYS: [&str; 29] = [
+pub const KEYS: [&str; 33] = [
     "dev",
     "trust.domain",
     "trust.bundle",
@@ -231,6 +242,10 @@ pub const KEYS: [&str; 29] = [
     "broker.connectors",
     "broker.max_ttl_seconds",
     "broker.agentauth",
+    "notify.link",
+    "notify.retry_seconds",
+    "notify.max_age_seconds",
+    "notify.endpoints",
     "ops.listen",
     "limits.connections",
     "limits.drain_seconds",
@@ -262,6 +277,10 @@ pub struct Config {
     pub agentauth: Option<AgentAuthConfig>,
     /// The broker, where this process runs it.
     pub broker: Option<BrokerConfig>,
+    /// The systems that confirm tickets, by name.
+    pub tickets: BTreeMap<String, TicketSystemConfig>,
+    /// Who is told of challenges.
+    pub notify: NotifyConfig,
     /// The plain listener for health, readiness and metrics.
     pub ops: SocketAddr,
     /// Connections per mTLS listener.
@@ -420,6 +439,8 @@ impl Raw {
             bundle_dir: at(self.bundle.dir),
             agentauth,
             broker,
+            tickets: tickets::resolve(self.tickets, base)?,
+            notify: self.notify.resolve(base)?,
             ops: self.ops.listen,
             connections: in_range("limits.connections", self.limits.connections, 1..=100_000)?,
             drain: Duration::from_secs(self.limits.drain_seconds.min(600)),
@@ -443,7 +464,8 @@ fn overlay(mut table: toml::Table, environment: &[(String, String)]) -> Result<t
             continue;
         }
         let dotted = key.to_ascii_lowercase().replacen("__", ".", 1);
-        if !KEYS.contains(&dotted.as_str()) {
+        // The names below `tickets` are the operator's own; the value is an inline table.
+        if !KEYS.contains(&dotted.as_str()) && !dotted.starts_with("tickets.") {
             let hint = nearest(&dotted, KEYS.iter().copied()).map_or_else(String::new, |known| {
                 format!("; did you mean `ATB_{}`?", known.replacen('.', "__", 1).to_ascii_uppercase())
             });

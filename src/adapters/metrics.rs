@@ -1,6 +1,7 @@
 //! Metrics, in one registry. No label carries an agent, a `jti` or a path: every label's values are a closed list.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -10,14 +11,16 @@ use axum::response::Response;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::domain::approval::{Challenge, Summary};
 use crate::domain::id::{ChallengeId, Jti};
-use crate::domain::ledger::{Checkpoint, Entry, Outcome, Receipt};
+use crate::domain::ledger::{Checkpoint, Entry, EventType, Outcome, Receipt};
 use crate::domain::time::Timestamp;
+use crate::service::notifier::DeliveryOutcome;
 use crate::service::ports::{
     AdvanceError, Burn, BurnError, ChallengeQuery, Challenges, EntryFilter, Ledger, StoreError, Stored, Viewer,
 };
@@ -45,6 +48,18 @@ struct RequestLabels {
     status: String,
 }
 
+/// Endpoint names are the operator's configuration, at most 16.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndpointLabels {
+    endpoint: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeliveryLabels {
+    endpoint: String,
+    outcome: &'static str,
+}
+
 /// The metrics of one process.
 #[derive(Clone)]
 pub struct Metrics {
@@ -56,6 +71,9 @@ pub struct Metrics {
     requests: Family<RequestLabels, Histogram>,
     commit: Histogram,
     group: Histogram,
+    deliveries: Family<DeliveryLabels, Counter>,
+    dead: Counter,
+    lag: Family<EndpointLabels, Gauge<f64, AtomicU64>>,
 }
 
 impl Metrics {
@@ -76,8 +94,23 @@ impl Metrics {
             requests: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_25, 2.0, 15))),
             commit: seconds(),
             group: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
+            deliveries: Family::default(),
+            dead: Counter::default(),
+            lag: Family::default(),
             registry: Arc::new(Registry::default()),
         };
+        registry.register(
+            "notify_deliveries",
+            "Attempts to tell an endpoint, by how they ended",
+            metrics.deliveries.clone(),
+        );
+        registry.register("notify_dead", "Notifications that were given up", metrics.dead.clone());
+        registry.register_with_unit(
+            "notify_lag",
+            "Age of the oldest event that an endpoint is still to be told of",
+            Unit::Seconds,
+            metrics.lag.clone(),
+        );
         registry.register("events", "Ledger entries written, by kind and verdict", metrics.events.clone());
         registry.register("connector_outcomes", "Calls to connectors, by how they ended", metrics.outcomes.clone());
         registry.register(
@@ -124,6 +157,23 @@ impl Metrics {
     /// A connection was refused before a request.
     pub fn handshake_failed(&self, reason: &'static str) {
         self.handshake_failures.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// An attempt to tell an endpoint ended.
+    pub fn notified(&self, endpoint: &str, outcome: DeliveryOutcome) {
+        let labels = DeliveryLabels { endpoint: endpoint.to_owned(), outcome: outcome.as_str() };
+        self.deliveries.get_or_create(&labels).inc();
+        if outcome == DeliveryOutcome::Dead {
+            self.dead.inc();
+            // Its entry is written together with the queue, past the store that counts.
+            let event_type = EventType::NotificationDead.as_str();
+            self.events.get_or_create(&EventLabels { event_type, allow: "none" }).inc();
+        }
+    }
+
+    /// How far an endpoint is behind.
+    pub fn notify_lag(&self, endpoint: &str, lag: Duration) {
+        self.lag.get_or_create(&EndpointLabels { endpoint: endpoint.to_owned() }).set(lag.as_secs_f64());
     }
 
     fn written(&self, entry: &Written) {

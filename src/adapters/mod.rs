@@ -14,6 +14,10 @@ pub mod connectors;
 
 pub mod http;
 
+pub mod notify;
+pub mod outgoing;
+pub mod tickets;
+
 pub mod clock;
 pub mod metrics;
 pub mod signer;

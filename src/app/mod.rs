@@ -5,6 +5,7 @@
 
 mod background;
 mod doors;
+mod notifying;
 mod parts;
 mod status;
 
@@ -22,8 +23,10 @@ use crate::adapters::clock::{SystemClock, SystemEntropy};
 use crate::adapters::connectors::UpstreamPool;
 use crate::adapters::http::broker::{InFlight, Upstreams};
 use crate::adapters::metrics::{Metered, Metrics};
+use crate::adapters::notify::Webhooks;
 use crate::adapters::pdp::{PdpConfig, PdpPool};
 use crate::adapters::store::SqliteStore;
+use crate::adapters::tickets::HttpTickets;
 use crate::adapters::tls::SharedTrust;
 use crate::adapters::{bundle_probe, signer};
 use crate::config::Config;
@@ -110,6 +113,10 @@ impl App {
         });
         let trust = parts::trust(&config)?;
         let upstreams = parts::upstreams(&config)?;
+        let webhooks = match mode.agentauth() {
+            true => Some(Arc::new(Webhooks::new(&config.notify, config.dev)?)),
+            false => None,
+        };
         let sqlite = Arc::new(parts::open_store(&config, mode, &clock).await?);
         let bundle = loading.await?.with_context(|| format!("the bundle `{}`", config.bundle_dir.display()))?;
         let settings =
@@ -129,7 +136,10 @@ impl App {
         let in_flight = InFlight::default();
         let (shutdown, stopping) = watch::channel(false);
         let handshakes = Arc::new(HandshakeFailures::default());
-        let doors = doors::open(&core, mode, &in_flight, &handshakes, stopping.clone()).await;
+        let doors = match notifying::join(&core, webhooks.as_ref()).await {
+            Ok(()) => doors::open(&core, mode, &in_flight, &handshakes, stopping.clone()).await,
+            Err(error) => Err(error),
+        };
         let (doors, addresses, issuer) = match doors {
             Ok(opened) => opened,
             Err(error) => {
@@ -138,7 +148,10 @@ impl App {
             }
         };
         core.record_start(&bundle, mode).await?;
-        let background = background::start(&core, issuer, &handshakes, stopping);
+        let mut background = background::start(&core, issuer, &handshakes, stopping.clone());
+        if let (Some(webhooks), Some(door)) = (&webhooks, addresses.agentauth) {
+            notifying::start(&core, webhooks, door, &stopping, &mut background);
+        }
         tracing::info!(
             agentauth = addresses.agentauth.map(|a| a.to_string()),
             broker = addresses.broker.map(|a| a.to_string()),
@@ -230,6 +243,7 @@ impl Core {
             ledger: self.store.clone(),
             challenges: self.store.clone(),
             policy: self.policy.clone(),
+            tickets: Arc::new(HttpTickets::new(&self.config.tickets, self.config.dev)?),
             calls: Arc::new(parts::Routes(Arc::clone(&self.upstreams))),
             trust: self.trust_port(),
             clock: self.clock.clone(),
@@ -273,12 +287,22 @@ pub fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
         (None, true) => Err(anyhow::Error::msg("`keys.mandate` is missing: AgentAuth cannot sign")),
         _ => Ok(()),
     };
-    let results: [anyhow::Result<()>; 6] = [
+    let tickets = || match modes.agentauth() {
+        true => HttpTickets::new(&config.tickets, config.dev).map(drop).map_err(Into::into),
+        false => Ok(()),
+    };
+    let webhooks = || match modes.agentauth() {
+        true => Webhooks::new(&config.notify, config.dev).map(drop).map_err(Into::into),
+        false => Ok(()),
+    };
+    let results: [anyhow::Result<()>; 8] = [
         parts::refuse_unsafe(config, modes),
         parts::trust(config).and_then(|trust| parts::check_svids(config, &trust)),
         parts::upstreams(config).map(drop),
         log_key(),
         mandate_key(),
+        tickets(),
+        webhooks(),
         bundle(),
     ];
     results.into_iter().filter_map(Result::err).collect()

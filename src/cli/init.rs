@@ -169,6 +169,12 @@ key = "svids/broker/key.pem"
 spiffe_id = "spiffe://{domain}/broker"
 connectors = "connectors"
 
+# Who confirms the ticket of a critical act. Here the sample ERP of `atb demo` plays that part.
+[tickets.jira]
+url = "http://127.0.0.1:9000/tickets/{{ref}}"
+state = "/status"
+accept = ["approved"]
+
 [ops]
 listen = "127.0.0.1:9464"
 "#

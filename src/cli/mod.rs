@@ -15,6 +15,7 @@ pub mod demo;
 pub mod init;
 mod issue;
 mod mandate;
+mod notify;
 pub(crate) mod output;
 mod serve;
 mod svid;
@@ -64,6 +65,8 @@ enum Command {
     Mandate(mandate::Args),
     /// Read and verify the ledger.
     Audit(audit::Args),
+    /// Try the endpoints of notifications, and see what they were never told.
+    Notify(notify::Args),
     /// Look at connector files.
     Connector(connector::ConnectorArgs),
     /// Drive a running broker over mTLS and print throughput and latency.
@@ -111,6 +114,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Call(args) => runtime.block_on(call::run(args)),
         Command::Mandate(args) => mandate::run(args),
         Command::Audit(args) => runtime.block_on(audit::run(args)),
+        Command::Notify(args) => runtime.block_on(notify::run(args)),
         Command::Connector(args) => connector::run(args),
         Command::Bench(args) => runtime.block_on(bench::run(args)),
         Command::ProbeBundle => Ok(ExitCode::from(2)),

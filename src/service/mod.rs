@@ -10,6 +10,8 @@ pub mod facts;
 
 pub mod issuer;
 
+pub mod notifier;
+
 pub mod broker;
 
 pub mod auditor;

@@ -4,16 +4,19 @@
 use async_trait::async_trait;
 use std::sync::Arc;
 
-use crate::domain::action::{CallPath, CallRequest, Method};
+use crate::domain::action::{ActionName, CallPath, CallRequest, Method};
 use crate::domain::approval::{Challenge, ChallengeState, Summary};
 use crate::domain::catalogue::Tier;
 use crate::domain::id::{ChallengeId, ConnectorId, Jti, PersonId, WorkspaceId};
 use crate::domain::json::Object;
 use crate::domain::ledger::{Checkpoint, Entry, EventType, Receipt};
+use crate::domain::leg::Ticket;
 use crate::domain::policy::bundle::ActPattern;
 use crate::domain::policy::{Assessment, Bundle, Decision, IssueDecision, PolicyInput};
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::time::Timestamp;
+
+use super::notifier::Notice;
 
 /// What time it is. One implementation reads the system's clock; tests hand one in.
 pub trait Clock: Send + Sync {
@@ -283,6 +286,154 @@ pub trait PolicyPoint: Send + Sync {
 
     /// `data.atb.approval.assessment`: which approvals count.
     async fn assess(&self, input: PolicyInput) -> Judged<Assessment>;
+}
+
+/// What a ticket is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct TicketQuery<'a> {
+    /// The act that rests on it.
+    pub act: &'a ActionName,
+    /// The agent that wants to act.
+    pub agent: &'a SpiffeId,
+    /// The agent's workspace.
+    pub workspace: &'a WorkspaceId,
+}
+
+/// Why a ticket does not stand behind an act. Nothing here is secret: it is told to the agent and recorded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TicketError {
+    /// No system of that name is configured.
+    #[error("no ticket system of this name is configured")]
+    UnknownSystem,
+    /// The system does not have it, or it cannot be a ticket of that system.
+    #[error("the ticket system does not know this ticket")]
+    NotFound,
+    /// It is there and in another state than one that approves. The state is the system's own word, shortened.
+    #[error("the ticket is not approved, its state is `{0}`")]
+    NotApproved(String),
+    /// The system gave no usable answer in time; the text says what is wrong with it.
+    #[error("the ticket system cannot be asked now: {0}")]
+    Unavailable(&'static str),
+}
+
+/// The systems that hold tickets.
+///
+/// One question is one look at the system as it is now; nothing is cached, retried or changed there. Every method ends
+/// within the system's configured time. `Ok` only when the system itself said, in that time, that the ticket is in a state
+/// that the operator lists as approved: everything else is an error, and an error is a refusal.
+#[async_trait]
+pub trait Tickets: Send + Sync {
+    /// Whether `ticket` is approved.
+    async fn confirm(&self, ticket: &Ticket, about: TicketQuery<'_>) -> Result<(), TicketError>;
+}
+
+/// Why an endpoint was not told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct NotifyError {
+    /// What went wrong, without the URL and without what the endpoint said.
+    pub detail: String,
+    /// Whether trying again is of no use.
+    pub last: bool,
+}
+
+/// Tells endpoints of challenges.
+///
+/// One call is one attempt; it ends within the endpoint's configured time and is retried by the caller alone. `Ok` only
+/// when the endpoint said that it took the notice. Dropping the future gives the attempt up; it may have arrived all the
+/// same, so the same notice may come twice, under the same event id.
+#[async_trait]
+pub trait Notify: Send + Sync {
+    /// Sends `notice` to the endpoint of that name.
+    async fn deliver(&self, endpoint: &str, notice: &Notice) -> Result<(), NotifyError>;
+}
+
+/// An event that an endpoint is to be told of.
+#[derive(Debug, Clone, Copy)]
+pub struct Queued {
+    /// Its entry.
+    pub seq: u64,
+    /// Its challenge.
+    pub challenge_id: ChallengeId,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+/// An event that waits for an endpoint, with its entry.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Its entry's index.
+    pub seq: u64,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Its entry.
+    pub entry: Entry,
+}
+
+/// Entries about challenges, and where to read on.
+#[derive(Debug, Clone)]
+pub struct News {
+    /// With their indices, oldest first.
+    pub entries: Vec<(u64, Entry)>,
+    /// The first index that was not looked at.
+    pub next: u64,
+}
+
+/// What waits for an endpoint.
+#[derive(Debug, Clone, Copy)]
+pub struct Backlog {
+    /// How many events.
+    pub count: u64,
+    /// When the oldest of them happened.
+    pub oldest: Option<Timestamp>,
+}
+
+/// The queues of the endpoints, beside the ledger that they are fed from.
+///
+/// Every change is one transaction that is durable when it answers, through the ledger's one writer. One task at a time
+/// uses one endpoint's queue; queues do not touch each other.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// The endpoint's place in the ledger. One that was never seen gets the end of the ledger, durably.
+    async fn join(&self, endpoint: &str) -> Result<u64, StoreError>;
+
+    /// The entries about challenges among the `window` entries from `from` on, as far as they are durable.
+    async fn news(&self, from: u64, window: u64) -> Result<News, StoreError>;
+
+    /// Queues `events` and moves the endpoint's place to `next`, both or neither.
+    async fn queue(&self, endpoint: &str, next: u64, events: Vec<Queued>) -> Result<(), StoreError>;
+
+    /// Events whose time to be tried has come, oldest first, at most `limit`; of one challenge only the oldest, due or not.
+    async fn due(&self, endpoint: &str, now: Timestamp, limit: u32) -> Result<Vec<Waiting>, StoreError>;
+
+    /// What waits for the endpoint.
+    async fn waiting(&self, endpoint: &str) -> Result<Backlog, StoreError>;
+
+    /// Takes an event off the queue.
+    async fn strike(&self, endpoint: &str, seq: u64) -> Result<(), StoreError>;
+
+    /// Keeps an event for another attempt at `next`.
+    async fn postpone(
+        &self,
+        endpoint: &str,
+        seq: u64,
+        attempts: u32,
+        next: Timestamp,
+        detail: &str,
+    ) -> Result<(), StoreError>;
+
+    /// Moves an event from the queue to the dead letters and appends `entry`, both or neither.
+    async fn bury(
+        &self,
+        endpoint: &str,
+        seq: u64,
+        attempts: u32,
+        detail: &str,
+        entry: Entry,
+    ) -> Result<Receipt, StoreError>;
+
+    /// Waits until a challenge may have changed, or `millis` have passed.
+    async fn changed(&self, millis: u64);
 }
 
 /// Why a described call is none.

@@ -67,7 +67,9 @@ impl TestApp {
         let ca = second_authority(&dir, domain);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let home = Home(dir);
-        home.replace("connectors/erp.toml", "127.0.0.1:9000", &listener.local_addr().unwrap().to_string());
+        for file in ["connectors/erp.toml", "atb.toml"] {
+            home.replace(file, "127.0.0.1:9000", &listener.local_addr().unwrap().to_string());
+        }
         home.drop_policy_tests();
         edit(&home);
         let erp = erp::start(listener, &folder.path().join("erp.db")).await.unwrap();
@@ -233,6 +235,17 @@ impl Home {
         let text = std::fs::read_to_string(self.path(name)).unwrap();
         assert!(text.contains(from), "{name} has no {from}");
         std::fs::write(self.path(name), text.replace(from, to)).unwrap();
+    }
+
+    /// Adds a table at the end of the configuration.
+    pub fn configure(&self, table: &str) {
+        let text = std::fs::read_to_string(self.path("atb.toml")).unwrap();
+        std::fs::write(self.path("atb.toml"), text + "\n" + table).unwrap();
+    }
+
+    /// A file that only its owner reads.
+    pub fn secret(&self, name: &str, text: &str) {
+        write_private(&self.path(name), text.as_bytes()).unwrap();
     }
 
     /// Puts another upstream behind the connector `erp`.

@@ -66,7 +66,7 @@ fn with(document: &Value, pointer: &str, value: Value) -> Value {
 
 /// A valid document with one defect each: none may fit.
 #[track_caller]
-fn refuses(name: &str, document: &Value, defects: Vec<(&str, Value)>) {
+pub fn refuses(name: &str, document: &Value, defects: Vec<(&str, Value)>) {
     fits(name, document);
     let validator = validator(name);
     for (pointer, value) in defects {

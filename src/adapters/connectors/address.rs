@@ -15,7 +15,7 @@ use hyper_util::client::legacy::connect::dns::Name;
 
 /// What stands in the host part of an upstream's URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HostKind {
+pub(crate) enum HostKind {
     /// An address: no name is resolved.
     Literal(IpAddr),
     /// `localhost`, which may be loopback and nothing else.
@@ -26,7 +26,7 @@ pub(super) enum HostKind {
 
 impl HostKind {
     /// `host` as in a URL, with brackets around an IPv6 address.
-    pub(super) fn of(host: &str) -> Self {
+    pub(crate) fn of(host: &str) -> Self {
         match host.trim_start_matches('[').trim_end_matches(']').parse() {
             Ok(address) => Self::Literal(address),
             Err(_) if host.eq_ignore_ascii_case("localhost") => Self::Localhost,
@@ -34,14 +34,23 @@ impl HostKind {
         }
     }
 
-    pub(super) fn is_never_an_upstream(self) -> bool {
+    /// A loopback address, or `localhost`.
+    pub(crate) fn is_this_machine(self) -> bool {
+        match self {
+            Self::Literal(address) => Reach::of(address) == Reach::Loopback,
+            Self::Localhost => true,
+            Self::Name => false,
+        }
+    }
+
+    pub(crate) fn is_never_an_upstream(self) -> bool {
         matches!(self, Self::Literal(address) if Reach::of(address) == Reach::Never)
     }
 }
 
 /// The resolver of one connector: names in, permitted addresses out.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct GuardedResolver {
+pub(crate) struct GuardedResolver {
     host: HostKind,
     allow_private: bool,
 }
@@ -52,7 +61,7 @@ pub(super) struct GuardedResolver {
 pub(super) struct ForbiddenAddress;
 
 impl GuardedResolver {
-    pub(super) fn new(host: HostKind, allow_private: bool) -> Self {
+    pub(crate) fn new(host: HostKind, allow_private: bool) -> Self {
         Self { host, allow_private }
     }
 

@@ -16,7 +16,7 @@
 //!
 //! Not here: who may call (policy), burning and recording (service), circuit breaking and rate limits.
 
-mod address;
+pub(crate) mod address;
 mod answer;
 mod canonical;
 mod config;

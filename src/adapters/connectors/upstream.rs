@@ -14,13 +14,11 @@ use axum::http::header::{CONTENT_LENGTH, USER_AGENT};
 use axum::http::uri::{PathAndQuery, Scheme};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
+use rustls::ClientConfig;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::address::{ForbiddenAddress, GuardedResolver};
@@ -28,6 +26,7 @@ use super::answer::{AnswerBody, CallEnd, CallFault, Completion};
 use super::canonical::Forward;
 use super::config::{Connector, Connectors, UpstreamBase};
 use super::headers;
+use crate::adapters::outgoing::{self, RootsError};
 use crate::domain::action::Method;
 use crate::domain::id::{ConnectorId, DecisionId};
 use crate::service::broker::{CallInDoubt, Permit};
@@ -273,25 +272,11 @@ fn client(connector: &Connector) -> Result<HttpClient, PoolError> {
 }
 
 fn tls(connector: &Connector, plain: bool) -> Result<ClientConfig, PoolError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(PoolError::Tls)?;
-    let builder = match &connector.ca_file {
-        Some(path) => builder.with_root_certificates(roots(connector, path)?),
-        // No root: nothing verifies, and a plain connection does not ask.
-        None if plain => builder.with_root_certificates(RootCertStore::empty()),
-        None => builder.with_native_roots().map_err(PoolError::SystemRoots)?,
-    };
-    Ok(builder.with_no_client_auth())
-}
-
-fn roots(connector: &Connector, path: &std::path::Path) -> Result<RootCertStore, PoolError> {
-    let unusable = || PoolError::Roots(connector.name.clone());
-    let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|_| unusable())? {
-        store.add(certificate.map_err(|_| unusable())?).map_err(|_| unusable())?;
-    }
-    if store.is_empty() { Err(unusable()) } else { Ok(store) }
+    outgoing::tls(connector.ca_file.as_deref(), plain).map_err(|error| match error {
+        RootsError::File(_) => PoolError::Roots(connector.name.clone()),
+        RootsError::System(source) => PoolError::SystemRoots(source),
+        RootsError::Tls(source) => PoolError::Tls(source),
+    })
 }
 
 #[cfg(test)]

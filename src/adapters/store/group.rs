@@ -235,6 +235,7 @@ enum Verdict {
     Replayed,
     Conflict,
     Pruned(u64),
+    Noted,
     Probed,
 }
 
@@ -290,6 +291,10 @@ impl Group {
                 self.challenge(opened, succession.row.id, succession.entry)
             }
             Op::Prune { now } => Verdict::Pruned(prune(tx, now).await?),
+            Op::Outbox { change, entry } => {
+                change.apply(tx, self.log.edge.frontier.size()).await?;
+                entry.map_or(Verdict::Noted, |entry| self.append(entry))
+            }
             Op::Probe => Verdict::Probed,
         };
         self.verdicts.push(verdict);
@@ -358,6 +363,7 @@ impl Written {
                 Verdict::Replayed => Answer::Replayed(receipts.next()?),
                 Verdict::Conflict => Answer::Conflict,
                 Verdict::Pruned(rows) => Answer::Pruned(rows),
+                Verdict::Noted => Answer::Noted,
                 Verdict::Probed => Answer::Probed,
             })
         };

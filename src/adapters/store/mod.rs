@@ -10,6 +10,7 @@ mod group;
 mod life;
 mod lock;
 mod op;
+mod outbox;
 mod queue;
 mod reader;
 mod rows;
@@ -20,6 +21,7 @@ mod stats;
 mod vkey;
 mod writer;
 
+pub use outbox::DeadLetter;
 pub use reader::SqliteReader;
 pub use schema::OpenError;
 pub use sqlite::{OpenMode, SqliteStore};

@@ -1,6 +1,7 @@
 //! What callers ask the writer for, prepared in the caller's task so that the one writer has the less to do.
 
 use super::life::Succession;
+use super::outbox::OutboxChange;
 use super::rows::ChallengeRow;
 use crate::domain::id::Jti;
 use crate::domain::ledger::{Entry, LeafHash, Receipt};
@@ -56,6 +57,11 @@ pub(super) enum Op {
     Prune {
         now: Timestamp,
     },
+    /// A queue of notifications, with an entry where that is part of it.
+    Outbox {
+        change: OutboxChange,
+        entry: Option<Prepared>,
+    },
     /// Writes the head again: whether a write succeeds.
     Probe,
 }
@@ -67,5 +73,7 @@ pub(super) enum Answer {
     Replayed(Receipt),
     Conflict,
     Pruned(u64),
+    /// A queue of notifications changed; no entry.
+    Noted,
     Probed,
 }

@@ -97,7 +97,11 @@ impl SqliteReader {
         rows.iter().map(decision).collect()
     }
 
-    pub(super) async fn find(&self, id: ChallengeId) -> Result<Option<Stored<Challenge>>, StoreError> {
+    /// As [`Challenges::find`](crate::service::ports::Challenges::find).
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn find(&self, id: ChallengeId) -> Result<Option<Stored<Challenge>>, StoreError> {
         let row = sqlx::query("SELECT version, body FROM challenge WHERE id = ?")
             .bind(id.as_bytes().to_vec())
             .fetch_optional(&self.pool)

@@ -45,8 +45,8 @@ pub enum OpenMode {
 /// The ledger and the challenges in one SQLite file.
 pub struct SqliteStore {
     requests: mpsc::Sender<Request>,
-    reader: SqliteReader,
-    seen: Arc<Seen>,
+    pub(super) reader: SqliteReader,
+    pub(super) seen: Arc<Seen>,
     verifier: LogVerifier,
 }
 
@@ -131,7 +131,7 @@ impl SqliteStore {
         closed.await.map_err(|_| stopped())?
     }
 
-    async fn ask(&self, op: Op) -> Result<Answer, StoreError> {
+    pub(super) async fn ask(&self, op: Op) -> Result<Answer, StoreError> {
         let (reply, answer) = oneshot::channel();
         let sent = self.requests.send_timeout(Request::Do(Box::new(op), reply), QUEUE_WAIT).await;
         sent.map_err(|error| match error {
@@ -141,7 +141,7 @@ impl SqliteStore {
         answer.await.map_err(|_| stopped())?
     }
 
-    async fn append(&self, op: Op) -> Result<Receipt, StoreError> {
+    pub(super) async fn append(&self, op: Op) -> Result<Receipt, StoreError> {
         match self.ask(op).await? {
             Answer::Written(receipt) => Ok(receipt),
             other => Err(unexpected(&other)),
@@ -162,7 +162,7 @@ fn stopped() -> StoreError {
 }
 
 /// INVARIANT: the writer answers in the order of requests, each with its own kind. Fails closed should it not.
-fn unexpected(answer: &Answer) -> StoreError {
+pub(super) fn unexpected(answer: &Answer) -> StoreError {
     StoreError::Unavailable(format!("the writer gave another request's answer: {answer:?}"))
 }
 

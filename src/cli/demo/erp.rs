@@ -50,6 +50,9 @@ const ORDERS: [(&str, &str, &str, i64, f64); 5] = [
     ("O-2005", "V-1005", "Steel brackets", 800, 9_920.0),
 ];
 
+/// What the change board knows: it plays the ticket system of critical acts.
+const TICKETS: [(&str, &str); 3] = [("OPS-77", "approved"), ("OPS-78", "open"), ("OPS-17", "approved")];
+
 /// A running ERP; it stops when this is dropped.
 #[derive(Debug)]
 pub struct ErpHandle {
@@ -153,6 +156,7 @@ fn router(erp: Erp) -> Router {
         .route("/orders/{order_id}", get(read_order).put(update_order))
         .route("/payments", post(pay))
         .layer(middleware::from_fn_with_state(erp.clone(), remember))
+        .route("/tickets/{reference}", get(read_ticket))
         .route("/_seen", get(async |State(erp): State<Erp>| Json(erp.snapshot())))
         .with_state(erp)
 }
@@ -237,6 +241,13 @@ async fn vendor(db: &SqlitePool, id: &str) -> Result<Vendor, Fault> {
 
 async fn read_vendor(State(erp): State<Erp>, PathParam(id): PathParam<String>) -> Result<Json<Vendor>, Fault> {
     vendor(&erp.db, &id).await.map(Json)
+}
+
+/// AgentAuth asks here, not an agent: it is not counted among the requests that reached the ERP.
+async fn read_ticket(PathParam(reference): PathParam<String>) -> Result<Json<Value>, Fault> {
+    let found = TICKETS.iter().find(|(known, _)| *known == reference);
+    let (known, state) = found.ok_or(Fault::NoSuch("ticket"))?;
+    Ok(Json(json!({ "ref": known, "status": state })))
 }
 
 #[derive(Deserialize)]

@@ -2,6 +2,7 @@
 //!
 //! Every step says what is expected and what came out; `--once` exits 0 only if every step came out so.
 
+mod critical;
 pub mod erp;
 mod stage;
 mod story;
@@ -83,6 +84,7 @@ async fn tell(story: &mut Story, stage: &mut Stage) -> anyhow::Result<()> {
     story.the_amount_cannot_change(stage, &mandate).await?;
     story.it_runs_once(stage, &mandate).await?;
     story.a_thief_of_the_issuers_key_gains_nothing(stage, &mandate).await?;
+    story.a_critical_act_needs_a_ticket(stage).await?;
     story.the_ledger_tells_it_all(stage).await
 }
 

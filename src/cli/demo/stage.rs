@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::service::ports::Clock as _;
 
 /// Whom the story needs.
-const AT_AGENTAUTH: [&str; 4] = ["procurement", "alice", "alice-mobile", "bob"];
+const AT_AGENTAUTH: [&str; 5] = ["procurement", "alice", "alice-mobile", "bob", "carol"];
 
 /// The running stage.
 pub(super) struct Stage {
@@ -33,7 +33,9 @@ impl Stage {
     pub(super) async fn set(dir: PathBuf) -> anyhow::Result<Self> {
         init::create(&dir, &"atb.dev".parse()?, SystemClock.now())?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        replace(&dir.join("connectors/erp.toml"), "127.0.0.1:9000", &listener.local_addr()?.to_string())?;
+        for file in ["connectors/erp.toml", "atb.toml"] {
+            replace(&dir.join(file), "127.0.0.1:9000", &listener.local_addr()?.to_string())?;
+        }
         let erp = erp::start(listener, &dir.join("sample-erp.db")).await?;
         let mut config = Config::load(&dir.join("atb.toml"))?;
         let written = (config.agentauth.clone(), config.broker.clone(), config.ops);

@@ -58,7 +58,7 @@ impl Story {
         }
     }
 
-    fn step(&mut self, step: &str, expect: &str, got: &str) {
+    pub(super) fn step(&mut self, step: &str, expect: &str, got: &str) {
         let ok = expect == got;
         let ms = self.since.elapsed().as_millis();
         self.since = Instant::now();
@@ -153,7 +153,7 @@ impl Story {
         Ok(())
     }
 
-    async fn approval(&self, stage: &Stage, name: &str, challenge: &str) -> anyhow::Result<String> {
+    pub(super) async fn approval(&self, stage: &Stage, name: &str, challenge: &str) -> anyhow::Result<String> {
         let client = stage.of(name)?;
         // What is signed is the same for everybody; who may not see it is refused when she hands it in.
         let shown = shown(stage.of("alice")?, challenge).await?;
@@ -281,27 +281,27 @@ impl Story {
     }
 }
 
-fn ground(what: &str) -> Value {
+pub(super) fn ground(what: &str) -> Value {
     json!({"template": "contract", "vars": {
         "contract_ref": "MSA-1001", "accountable_id": "dave", "jurisdiction": "DE", "order": what,
     }})
 }
 
-fn text(answer: &Value, member: &str) -> String {
+pub(super) fn text(answer: &Value, member: &str) -> String {
     answer.get(member).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-async fn post(client: &Client, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
+pub(super) async fn post(client: &Client, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
     let response = client.post(path, body).await?;
     Ok((response.status.as_u16(), serde_json::from_slice(&response.body).unwrap_or_default()))
 }
 
-async fn get(client: &Client, path: &str) -> anyhow::Result<(u16, Value)> {
+pub(super) async fn get(client: &Client, path: &str) -> anyhow::Result<(u16, Value)> {
     let response = client.get(path).await?;
     Ok((response.status.as_u16(), serde_json::from_slice(&response.body).unwrap_or_default()))
 }
 
-async fn call(
+pub(super) async fn call(
     stage: &Stage,
     method: Method,
     path: &str,

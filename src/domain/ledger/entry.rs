@@ -44,6 +44,8 @@ pub enum EventType {
     PolicyActivated,
     /// A bundle was refused; the last good one stays.
     PolicyRefused,
+    /// An endpoint was not told of a challenge, and no more is tried.
+    NotificationDead,
     /// A caller was refused at the door, before anything was asked.
     AuthenticationFailed,
     /// The service started; its configuration's digest is in `detail`.
@@ -54,7 +56,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of this enum.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::PoaIssued,
         Self::PoaIssuedDualControl,
         Self::PoaChallengeCreated,
@@ -69,6 +71,7 @@ impl EventType {
         Self::ConnectorOutcome,
         Self::PolicyActivated,
         Self::PolicyRefused,
+        Self::NotificationDead,
         Self::AuthenticationFailed,
         Self::ServiceStarted,
         Self::ServiceStopped,
@@ -91,6 +94,7 @@ impl EventType {
             Self::ConnectorOutcome => "connector_outcome",
             Self::PolicyActivated => "policy_activated",
             Self::PolicyRefused => "policy_refused",
+            Self::NotificationDead => "notification_dead",
             Self::AuthenticationFailed => "authentication_failed",
             Self::ServiceStarted => "service_started",
             Self::ServiceStopped => "service_stopped",

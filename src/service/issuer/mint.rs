@@ -199,7 +199,7 @@ impl Issuer {
         let facts = challenge.approval_facts();
         let judged = self.ports.policy.issue(facts::of_request(asking, &facts, now)).await;
         let mut unused = Subject::default();
-        self.allowed(&judged, &mut unused)?;
+        let requirement = self.allowed(&judged, &mut unused)?;
         let assessed = self.ports.policy.assess(facts::of_request(asking, &facts, now)).await;
         if let Some(fault) = assessed.verdict.fault {
             let reason = fault.to_string();
@@ -218,6 +218,7 @@ impl Issuer {
             let detail = "the policy now describes this act otherwise than the approvers were shown; ask anew";
             return Err(Refusal::because(Code::Denied, "view_changed", detail));
         }
+        self.confirm_ticket(&requirement, &draft.ask, &draft.workspace).await?;
         Ok(judged.bundle)
     }
 

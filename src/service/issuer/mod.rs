@@ -11,13 +11,14 @@ mod life;
 mod mint;
 pub mod queue;
 mod request;
+mod ticket;
 
 use std::sync::Arc;
 
 use josekit::jws::JwsSigner;
 
 use super::facts::{self, Asked};
-use super::ports::{AdvanceError, CallDirectory, Challenges, Clock, Entropy, Judged, Ledger, PolicyPoint};
+use super::ports::{AdvanceError, CallDirectory, Challenges, Clock, Entropy, Judged, Ledger, PolicyPoint, Tickets};
 use super::refusal::{Code, Refusal};
 use super::wanted::Wanted;
 use crate::domain::action::CallRequest;
@@ -65,6 +66,8 @@ pub struct IssuerPorts {
     pub challenges: Arc<dyn Challenges>,
     /// The policy.
     pub policy: Arc<dyn PolicyPoint>,
+    /// The systems that hold tickets.
+    pub tickets: Arc<dyn Tickets>,
     /// The connectors' routes.
     pub calls: Arc<dyn CallDirectory>,
     /// The trust bundles in force.
@@ -203,6 +206,11 @@ impl Issuer {
         let requirement = self.allowed(&judged, subject).map_err(|refusal| {
             let view = call.as_ref().map(CallView::from);
             refusal.decided(decision_id).wanting(|| Wanted::for_ask(&ask, &aud, view.as_ref(), required.as_ref()))
+        })?;
+        self.confirm_ticket(&requirement, &ask, &workspace).await.map_err(|refusal| {
+            let view = call.as_ref().map(CallView::from);
+            let lacking = refusal.missing(vec!["ticket".to_owned()], None).decided(decision_id);
+            lacking.wanting(|| Wanted::for_ask(&ask, &aud, view.as_ref(), Some(&requirement)))
         })?;
         let tier =
             tier.ok_or_else(|| Refusal::because(Code::Denied, "unknown_act", "the catalogue does not have this act"))?;
