@@ -13,6 +13,8 @@ mod connector;
 pub mod demo;
 pub mod init;
 mod issue;
+pub mod leg_commit;
+pub mod leg_withdraw;
 mod mandate;
 pub(crate) mod output;
 mod serve;

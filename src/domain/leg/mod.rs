@@ -9,9 +9,11 @@ mod claim;
 mod commitment;
 mod day;
 mod document;
+mod ground;
 mod placeholder;
 mod template;
 mod validate;
+mod withdrawal;
 
 pub use bind::BindError;
 pub use claim::{
@@ -23,8 +25,10 @@ pub use day::{Day, DayError};
 pub use document::{
     AccountablePartyRule, EvidenceKind, EvidenceRule, TemplateDocument, TemplateVariable, VariableKind,
 };
+pub use ground::GroundDefect;
 pub use template::{LegTemplate, TemplateState, Templates};
 pub use validate::{TemplateDefect, TemplateError};
+pub use withdrawal::{TemplateVersion, TemplateVersionError, Withdrawal, Withdrawals, Withdrawn};
 
 #[cfg(test)]
 pub(crate) use commitment::testing;
