@@ -45,10 +45,11 @@ else if {
 leg_committed(text) if {
 	is_string(text)
 	parts := split(text, ":")
-	["hmac-sha-256", key, mac] = parts
-	count(key) == 16
-	count(mac) == 64
-	trim(concat("", [key, mac]), "0123456789abcdef") == ""
+	count(parts) == 3
+	parts[0] == "hmac-sha-256"
+	count(parts[1]) == 16
+	count(parts[2]) == 64
+	trim(concat("", [parts[1], parts[2]]), "0123456789abcdef") == ""
 }
 
 # METADATA
@@ -131,9 +132,10 @@ leg_explained := union({
 	},
 	{["leg_data_subject_in_clear", "/poa/leg/data_subject"] |
 		input.poa.leg.basis == "CONSENT"
-		"" < input.poa.leg.data_subject
-		input.poa.leg.data_subject < []
-		not leg_committed(input.poa.leg.data_subject)
+		subject := input.poa.leg.data_subject
+		"" < subject
+		subject < []
+		not leg_committed(subject)
 	},
 	{["leg_basis", "/poa/leg/basis"] |
 		basis := input.poa.leg.basis

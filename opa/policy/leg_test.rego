@@ -129,6 +129,7 @@ test_leg_data_subject_in_clear if every value in [
 	upper(commitment),
 	replace(commitment, "hmac-sha-256", "sha-256"),
 	replace(commitment, "ba7816bf", "zoe@exam"),
+	replace(commitment, "7816bf8f", "zoe@exam"),
 ] {
 	doc := put(consented, "/poa/leg/data_subject", value)
 	denied(doc, "leg_data_subject_in_clear")
