@@ -85,7 +85,7 @@ fn each_defect_of_a_template_is_refused_at_its_place() {
             ("/claim/ref", None, "/claim", true),
             ("/claim/ref", Some(json!("{{contract_ref")), "/claim/ref", true),
             ("/claim/ref", Some(json!("a}}")), "/claim/ref", true),
-            ("/claim/bypass", Some(json!("x")), "/claim", true),
+            ("/claim/bypass", Some(json!("x")), "/claim/bypass", true),
             ("/claim/jurisdiction", Some(json!("JP")), "/claim/jurisdiction", false),
             ("/claim/data_subject", Some(json!("zoe")), "/claim/data_subject", true),
             ("/claim/data_subject", Some(json!("{{order}}")), "/claim/data_subject", false),
