@@ -18,6 +18,7 @@ use atb::adapters::dev_identity::{DevCa, KeyKind, new_signing_key_pem};
 use atb::adapters::pdp::{PdpConfig, PdpPool};
 use atb::adapters::signer::mandate_signer;
 use atb::adapters::store::{OpenMode, SqliteStore};
+use atb::adapters::tickets::HttpTickets;
 use atb::adapters::{bundle_dir, pem};
 use atb::domain::action::{CallPath, CallRequest, Method};
 use atb::domain::approval::{Challenge, ChallengeDraft, ChallengeState};
@@ -33,6 +34,7 @@ use atb::service::issuer::{Issuer, IssuerPorts, IssuerSettings};
 use atb::service::ports::{
     CallDirectory, ChallengeQuery, Challenges as _, Clock as _, Entropy as _, ListKey, NotACall, Order, Viewer,
 };
+use atb::service::withdrawals::{LegWithdrawals, WithdrawalPorts};
 use criterion::{Criterion, criterion_group, criterion_main};
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
@@ -87,12 +89,22 @@ impl World {
             brokers: Vec::new(),
             default_ttl: Ttl::DEFAULT,
             max_ttl: Ttl::MAX,
-            allow_free_form_leg: false,
         };
+        let policy = Arc::new(PdpPool::start(bundle(), PdpConfig::default()).unwrap());
+        let withdrawal_ports = WithdrawalPorts {
+            store: store.clone(),
+            policy: policy.clone(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+        };
+        let withdrawn = Arc::new(LegWithdrawals::open(Vec::new(), withdrawal_ports).await.unwrap());
         let ports = IssuerPorts {
+            tickets: Arc::new(HttpTickets::new(&Default::default(), true).unwrap()),
+            commit: None,
+            withdrawn,
             ledger: store.clone(),
             challenges: store.clone(),
-            policy: Arc::new(PdpPool::start(bundle(), PdpConfig::default()).unwrap()),
+            policy,
             calls: Arc::new(NoCalls),
             trust: Arc::new(move || Arc::clone(&trust)),
             clock: Arc::new(SystemClock),

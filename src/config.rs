@@ -80,6 +80,8 @@ pub struct Raw {
     #[serde(default)]
     notify: notify::RawNotify,
     #[serde(default)]
+    legal: RawLegal,
+    #[serde(default)]
     ops: RawOps,
     #[serde(default)]
     limits: RawLimits,
@@ -104,6 +106,7 @@ struct RawStore {
 #[serde(deny_unknown_fields)]
 struct RawKeys {
     mandate: Option<PathBuf>,
+    commitment: Option<PathBuf>,
     ledger: PathBuf,
     jwks: Option<PathBuf>,
 }
@@ -126,8 +129,6 @@ struct RawAgentAuth {
     #[serde(default = "default_ttl")]
     max_ttl_seconds: u64,
     #[serde(default)]
-    allow_free_form_leg: bool,
-    #[serde(default)]
     brokers: Vec<String>,
 }
 
@@ -143,6 +144,13 @@ struct RawBroker {
     max_ttl_seconds: u64,
     #[serde(default)]
     agentauth: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLegal {
+    #[serde(default)]
+    officers: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -218,12 +226,13 @@ fn default_level() -> String {
 }
 
 /// Every key, as `section.key`. A test holds it against the structs above.
-pub const KEYS: [&str; 33] = [
+pub const KEYS: [&str; 34] = [
     "dev",
     "trust.domain",
     "trust.bundle",
     "store.path",
     "keys.mandate",
+    "keys.commitment",
     "keys.ledger",
     "keys.jwks",
     "bundle.dir",
@@ -233,7 +242,6 @@ pub const KEYS: [&str; 33] = [
     "agentauth.key",
     "agentauth.default_ttl_seconds",
     "agentauth.max_ttl_seconds",
-    "agentauth.allow_free_form_leg",
     "agentauth.brokers",
     "broker.listen",
     "broker.spiffe_id",
@@ -246,6 +254,7 @@ pub const KEYS: [&str; 33] = [
     "notify.retry_seconds",
     "notify.max_age_seconds",
     "notify.endpoints",
+    "legal.officers",
     "ops.listen",
     "limits.connections",
     "limits.drain_seconds",
@@ -267,6 +276,8 @@ pub struct Config {
     pub store: PathBuf,
     /// AgentAuth's signing key, PKCS#8 PEM.
     pub mandate_key: Option<PathBuf>,
+    /// The key of commitments to personal data in legal grounds, 64 hexadecimal digits.
+    pub commitment_key: Option<PathBuf>,
     /// AgentAuth's public keys, for a broker that runs apart from it.
     pub jwks: Option<PathBuf>,
     /// The ledger's signing key, PKCS#8 PEM.
@@ -281,6 +292,8 @@ pub struct Config {
     pub tickets: BTreeMap<String, TicketSystemConfig>,
     /// Who is told of challenges.
     pub notify: NotifyConfig,
+    /// Who may withdraw legal grounds, at both doors.
+    pub legal_officers: Vec<SpiffeId>,
     /// The plain listener for health, readiness and metrics.
     pub ops: SocketAddr,
     /// Connections per mTLS listener.
@@ -317,8 +330,6 @@ pub struct AgentAuthConfig {
     pub default_ttl: Ttl,
     /// The longest lifetime.
     pub max_ttl: Ttl,
-    /// Whether `leg` may be the claim itself.
-    pub allow_free_form_leg: bool,
     /// The brokers that mandates are for.
     pub brokers: Vec<SpiffeId>,
 }
@@ -413,7 +424,6 @@ impl Raw {
                     door: Door { listen: raw.listen, spiffe_id, svid: at(raw.svid), key: at(raw.key) },
                     default_ttl: ttl("agentauth.default_ttl_seconds", raw.default_ttl_seconds)?.min(max_ttl),
                     max_ttl,
-                    allow_free_form_leg: raw.allow_free_form_leg,
                     brokers,
                 })
             }
@@ -434,6 +444,7 @@ impl Raw {
             trust_bundle: at(self.trust.bundle),
             store: at(self.store.path),
             mandate_key: self.keys.mandate.map(at),
+            commitment_key: self.keys.commitment.map(at),
             jwks: self.keys.jwks.map(at),
             ledger_key: at(self.keys.ledger),
             bundle_dir: at(self.bundle.dir),
@@ -441,6 +452,12 @@ impl Raw {
             broker,
             tickets: tickets::resolve(self.tickets, base)?,
             notify: self.notify.resolve(base)?,
+            legal_officers: self
+                .legal
+                .officers
+                .iter()
+                .map(|text| id("legal.officers", text))
+                .collect::<Result<_, _>>()?,
             ops: self.ops.listen,
             connections: in_range("limits.connections", self.limits.connections, 1..=100_000)?,
             drain: Duration::from_secs(self.limits.drain_seconds.min(600)),

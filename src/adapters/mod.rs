@@ -19,5 +19,6 @@ pub mod outgoing;
 pub mod tickets;
 
 pub mod clock;
+pub mod commitment;
 pub mod metrics;
 pub mod signer;

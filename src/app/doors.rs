@@ -45,7 +45,12 @@ pub(super) async fn open(
     if mode.agentauth() {
         let (made, published) = core.issuer()?;
         let streams = Arc::new(Streams::new(core.clock.clone(), stopping.clone()));
-        let app = agentauth::router(AgentAuth { issuer: Arc::clone(&made), keys: Arc::clone(&published), streams });
+        let app = agentauth::router(AgentAuth {
+            issuer: Arc::clone(&made),
+            withdrawals: Arc::clone(&core.withdrawn),
+            keys: Arc::clone(&published),
+            streams,
+        });
         let door = &core.config.agentauth.as_ref().context("the configuration has no [agentauth]")?.door;
         agentauth_door = Some(bind(core, door, app, "agentauth").await?);
         (issuer, keys) = (Some(made), Some(published));
@@ -63,7 +68,8 @@ pub(super) async fn open(
             tracing::warn!(calls = in_doubt, "calls without an outcome from before are recorded as unknown");
         }
         let upstreams = Arc::clone(&core.upstreams);
-        let app = broker::router(BrokerDoor { broker: made, upstreams, in_flight: in_flight.clone() });
+        let withdrawals = Arc::clone(&core.withdrawn);
+        let app = broker::router(BrokerDoor { broker: made, withdrawals, upstreams, in_flight: in_flight.clone() });
         let door = &core.config.broker.as_ref().context("the configuration has no [broker]")?.door;
         broker_door = Some(bind(core, door, app, "broker").await?);
     }

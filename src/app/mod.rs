@@ -37,7 +37,9 @@ use crate::domain::mandate::Expected;
 use crate::domain::policy::Bundle;
 use crate::service::broker::{Broker, BrokerPorts};
 use crate::service::issuer::{Issuer, IssuerPorts, IssuerSettings};
-use crate::service::ports::{Clock, Entropy, Ledger as _};
+use crate::service::ports::{Clock, Entropy, Ledger as _, PolicyPoint as _};
+
+use crate::service::withdrawals::{LegWithdrawals, WithdrawalPorts};
 
 use background::HandshakeFailures;
 pub use parts::published_jwks;
@@ -84,6 +86,7 @@ struct Core {
     store: Arc<Metered<SqliteStore>>,
     policy: Arc<PdpPool>,
     upstreams: Arc<ArcSwap<Upstreams>>,
+    withdrawn: Arc<LegWithdrawals>,
     metrics: Metrics,
 }
 
@@ -121,10 +124,21 @@ impl App {
         let bundle = loading.await?.with_context(|| format!("the bundle `{}`", config.bundle_dir.display()))?;
         let settings =
             PdpConfig { threads: config.policy_threads, deadline: config.policy_deadline, ..PdpConfig::default() };
+        let policy = Arc::new(PdpPool::start(Arc::clone(&bundle), settings)?);
+        let store = Arc::new(Metered::new(Arc::clone(&sqlite), metrics.clone()));
+        let entropy = Arc::new(SystemEntropy);
+        let ports = WithdrawalPorts {
+            store: store.clone(),
+            policy: policy.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+        };
+        let withdrawn = LegWithdrawals::open(config.legal_officers.clone(), ports).await;
         let core = Arc::new(Core {
-            policy: Arc::new(PdpPool::start(Arc::clone(&bundle), settings)?),
-            store: Arc::new(Metered::new(Arc::clone(&sqlite), metrics.clone())),
-            entropy: Arc::new(SystemEntropy),
+            withdrawn: Arc::new(withdrawn.context("the withdrawn legal grounds")?),
+            policy,
+            store,
+            entropy,
             config,
             clock,
             trust,
@@ -237,7 +251,6 @@ impl Core {
             brokers: part.brokers.clone(),
             default_ttl: part.default_ttl,
             max_ttl: part.max_ttl,
-            allow_free_form_leg: part.allow_free_form_leg,
         };
         let ports = IssuerPorts {
             ledger: self.store.clone(),
@@ -246,6 +259,8 @@ impl Core {
             tickets: Arc::new(HttpTickets::new(&self.config.tickets, self.config.dev)?),
             calls: Arc::new(parts::Routes(Arc::clone(&self.upstreams))),
             trust: self.trust_port(),
+            withdrawn: Arc::clone(&self.withdrawn),
+            commit: parts::commitment_key(&self.config, &self.policy.bundle())?,
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
         };
@@ -261,6 +276,7 @@ impl Core {
             ledger: self.store.clone(),
             policy: self.policy.clone(),
             calls: Arc::new(parts::Routes(Arc::clone(&self.upstreams))),
+            withdrawn: Arc::clone(&self.withdrawn),
             keys: Arc::new(move || Arc::clone(&keys)),
             trust: self.trust_port(),
             clock: self.clock.clone(),
@@ -279,7 +295,8 @@ pub fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
     };
     let bundle = || {
         let loaded = bundle_probe::load_bundle(exe, &config.bundle_dir);
-        loaded.map(drop).with_context(|| format!("the bundle `{}`", config.bundle_dir.display()))
+        let loaded = loaded.with_context(|| format!("the bundle `{}`", config.bundle_dir.display()))?;
+        if modes.agentauth() { parts::commitment_key(config, &loaded).map(drop) } else { Ok(()) }
     };
     let log_key = || signer::read_ed25519(&config.ledger_key).map(LogKey::new).map(drop).map_err(Into::into);
     let mandate_key = || match (&config.mandate_key, modes.agentauth()) {

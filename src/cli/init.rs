@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use rust_embed::RustEmbed;
 
 use crate::adapters::clock::SystemClock;
+use crate::adapters::commitment::new_commitment_key;
 use crate::adapters::dev_identity::{DevCa, KeyKind, new_signing_key_pem};
 use crate::adapters::pem::write_private;
 use crate::domain::spiffe::TrustDomain;
@@ -24,7 +25,7 @@ const SHIPPED_DOMAIN: &str = "atb.dev";
 
 /// Paths of the workloads that get an SVID; the last segment names the folder. One of them has an Ed25519 key, so that
 /// both algorithms are in use.
-const WORKLOADS: [(&str, KeyKind); 9] = [
+const WORKLOADS: [(&str, KeyKind); 10] = [
     ("agentauth", KeyKind::P256),
     ("broker", KeyKind::P256),
     ("agent/procurement", KeyKind::P256),
@@ -34,6 +35,7 @@ const WORKLOADS: [(&str, KeyKind); 9] = [
     ("approver/carol", KeyKind::P256),
     ("approver/alice-mobile", KeyKind::P256),
     ("connector/erp", KeyKind::P256),
+    ("legal/officer", KeyKind::P256),
 ];
 
 const EXAMPLES: &str = "EXAMPLES:
@@ -77,6 +79,7 @@ pub fn create(dir: &Path, domain: &TrustDomain, now: Timestamp) -> anyhow::Resul
     for key in ["mandate", "ledger"] {
         write_private(&dir.join(format!("keys/{key}.pem")), new_signing_key_pem()?.as_bytes())?;
     }
+    write_private(&dir.join("keys/commitment.key"), new_commitment_key()?.as_bytes())?;
     write_shipped::<ShippedPolicy>(&dir.join("opa"), domain)?;
     write_shipped::<ShippedConnectors>(&dir.join("connectors"), domain)
 }
@@ -152,6 +155,7 @@ path = "data/ledger.db"
 [keys]
 mandate = "keys/mandate.pem"
 ledger = "keys/ledger.pem"
+commitment = "keys/commitment.key"
 
 [bundle]
 dir = "opa"
@@ -174,6 +178,8 @@ connectors = "connectors"
 url = "http://127.0.0.1:9000/tickets/{{ref}}"
 state = "/status"
 accept = ["approved"]
+[legal]
+officers = ["spiffe://{domain}/legal/officer"]
 
 [ops]
 listen = "127.0.0.1:9464"
@@ -192,6 +198,7 @@ fn summary(dir: &Path, domain: &TrustDomain) -> String {
   opa/ connectors/                   policy, legal templates, routes: yours to change
   trust/bundle.pem                   who is trusted; ca-key.pem beside it makes more SVIDs (1 year)
   keys/mandate.pem keys/ledger.pem   sign mandates and the ledger (only you can read them)
+  keys/commitment.key                hides data subjects in mandates and the record; who has it can check one
 SVIDs, valid for 30 days:
 {ids}
 Next:
@@ -234,7 +241,9 @@ mod tests {
     #[test]
     fn every_private_key_is_its_owners_only() {
         let (dir, _) = created("atb.dev");
-        let mut keys = vec!["trust/ca-key.pem".to_owned(), "keys/mandate.pem".to_owned(), "keys/ledger.pem".to_owned()];
+        let mut keys: Vec<String> = ["trust/ca-key.pem", "keys/mandate.pem", "keys/ledger.pem", "keys/commitment.key"]
+            .map(str::to_owned)
+            .into();
         keys.extend(WORKLOADS.iter().map(|(path, _)| format!("svids/{}/key.pem", name_of(path))));
         for key in keys {
             let mode = std::fs::metadata(dir.path().join(&key)).unwrap().permissions().mode();
@@ -268,6 +277,7 @@ mod tests {
             ("trust", "bundle"),
             ("keys", "mandate"),
             ("keys", "ledger"),
+            ("keys", "commitment"),
             ("bundle", "dir"),
             ("agentauth", "svid"),
             ("agentauth", "key"),

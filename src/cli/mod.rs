@@ -14,6 +14,8 @@ mod delegation;
 pub mod demo;
 pub mod init;
 mod issue;
+pub mod leg_commit;
+pub mod leg_withdraw;
 mod mandate;
 mod notify;
 pub(crate) mod output;

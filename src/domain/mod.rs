@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock, a file, a socket or the environment; `now` is always an argument.
 
+pub mod day;
 pub mod id;
 pub mod jose;
 pub mod json;

@@ -15,3 +15,5 @@ pub mod notifier;
 pub mod broker;
 
 pub mod auditor;
+
+pub mod withdrawals;

@@ -207,6 +207,15 @@ impl TestApp {
         caller::plain_get(self.addresses.ops, path).await
     }
 
+    /// Stops the services in order and starts them again on what they left.
+    pub async fn restart(&mut self) {
+        self.app.take().unwrap().stop().await.unwrap();
+        let exe = Path::new(env!("CARGO_BIN_EXE_atb"));
+        let app = App::start(self.config.clone(), Mode::Both, exe).await.unwrap();
+        self.addresses = app.addresses();
+        self.app = Some(app);
+    }
+
     /// Stops the services in order, and holds the record against what must always be so.
     pub async fn finish(mut self) {
         if let Some(reader) = self.reader.take() {

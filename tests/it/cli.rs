@@ -244,7 +244,7 @@ fn config_check_says_what_a_start_would_refuse() {
     home.edit("atb.toml", "[broker]\nlisten", "[broker]\nlisen");
     let misspelt = home.run(["config", "check"]);
     assert_eq!(misspelt.code, 1, "{misspelt:?}");
-    assert!(misspelt.out.contains("atb.toml:26:1: unknown key `lisen`; did you mean `listen`?"), "{misspelt:?}");
+    assert!(misspelt.out.contains("atb.toml:27:1: unknown key `lisen`; did you mean `listen`?"), "{misspelt:?}");
     assert_eq!(home.run(["config", "check", "--config", "no-such.toml"]).code, 2);
 
     let home = Home::new();

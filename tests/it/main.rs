@@ -24,6 +24,7 @@ mod faults;
 mod faults_store;
 mod issue;
 mod kept_checkpoint;
+mod leg;
 mod life;
 mod notify;
 mod operator;

@@ -19,6 +19,7 @@ use super::batch::Batch;
 use super::life::succeed;
 use super::op::{Answer, Op, Prepared};
 use super::rows::{advance_challenge, insert_nodes, millis, number, open_challenge, prune};
+use super::withdrawals;
 use crate::domain::id::{ChallengeId, Sha256Digest};
 use crate::domain::ledger::{Checkpoint, Entry, LogKey, Origin, Receipt, Subtree};
 use crate::domain::time::Timestamp;
@@ -289,6 +290,13 @@ impl Group {
                     self.challenges.push(succession.earlier.id);
                 }
                 self.challenge(opened, succession.row.id, succession.entry)
+            }
+            Op::Withdraw { row, entry } => {
+                if withdrawals::insert(tx, &row).await? {
+                    self.append(entry)
+                } else {
+                    Verdict::Conflict
+                }
             }
             Op::Prune { now } => Verdict::Pruned(prune(tx, now).await?),
             Op::Outbox { change, entry } => {

@@ -19,6 +19,7 @@ mod source;
 mod sqlite;
 mod stats;
 mod vkey;
+mod withdrawals;
 mod writer;
 
 pub use outbox::DeadLetter;

@@ -3,6 +3,7 @@
 use super::life::Succession;
 use super::outbox::OutboxChange;
 use super::rows::ChallengeRow;
+use super::withdrawals::WithdrawalRow;
 use crate::domain::id::Jti;
 use crate::domain::ledger::{Entry, LeafHash, Receipt};
 use crate::domain::time::Timestamp;
@@ -54,6 +55,10 @@ pub(super) enum Op {
         entry: Prepared,
     },
     Succeed(Box<Succession>),
+    Withdraw {
+        row: WithdrawalRow,
+        entry: Prepared,
+    },
     Prune {
         now: Timestamp,
     },

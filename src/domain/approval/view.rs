@@ -19,7 +19,7 @@ use crate::domain::action::RequestBinding;
 use crate::domain::catalogue::{CatalogueEntry, Tier};
 use crate::domain::id::Sha256Digest;
 use crate::domain::json;
-use crate::domain::leg::{AccountableParty, Leg, TemplateRef, Ticket};
+use crate::domain::leg::{AccountableParty, Commitment, Leg, TemplateRef, Ticket};
 use crate::domain::text::{PlainText, TextDefect, scrutinise, visible};
 
 /// The width of the labels in lines.
@@ -258,7 +258,7 @@ impl Facts {
         if let Some(days) = retention_days {
             self.text("retention", &format!("{days} days"));
         }
-        self.optional("data subject", data_subject.as_ref().map(PlainText::as_str));
+        self.optional("data subject", data_subject.as_ref().map(Commitment::as_str));
         self.optional("purpose", purpose.as_ref().map(PlainText::as_str));
         self.optional("approval reference", approval_ref.as_ref().map(PlainText::as_str));
     }

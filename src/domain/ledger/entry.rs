@@ -48,6 +48,8 @@ pub enum EventType {
     NotificationDead,
     /// A caller was refused at the door, before anything was asked.
     AuthenticationFailed,
+    /// A legal officer withdrew a template's version or a consent.
+    LegWithdrawn,
     /// The service started; its configuration's digest is in `detail`.
     ServiceStarted,
     /// The service stopped in order.
@@ -56,7 +58,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of this enum.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::PoaIssued,
         Self::PoaIssuedDualControl,
         Self::PoaChallengeCreated,
@@ -73,6 +75,7 @@ impl EventType {
         Self::PolicyRefused,
         Self::NotificationDead,
         Self::AuthenticationFailed,
+        Self::LegWithdrawn,
         Self::ServiceStarted,
         Self::ServiceStopped,
     ];
@@ -96,6 +99,7 @@ impl EventType {
             Self::PolicyRefused => "policy_refused",
             Self::NotificationDead => "notification_dead",
             Self::AuthenticationFailed => "authentication_failed",
+            Self::LegWithdrawn => "leg_withdrawn",
             Self::ServiceStarted => "service_started",
             Self::ServiceStopped => "service_stopped",
         }

@@ -1,10 +1,35 @@
 //! On what ground: the `leg` claim and the legal templates that fill it.
+//!
+//! ```text
+//! data.yaml ──TemplateDocument──▶ LegTemplate ──bind(variables, key)──▶ LegGround ──with(approvals)──▶ Leg
+//! ```
 
+mod bind;
 mod claim;
+mod commitment;
+mod document;
+mod ground;
+mod placeholder;
 mod template;
+mod validate;
+mod withdrawal;
 
+pub use crate::domain::day::{Day, DayError};
+pub use bind::BindError;
 pub use claim::{
     AccountableParty, ApprovalClaim, Approvals, ApproverKind, Basis, DualControl, DualControlApprover, Jurisdiction,
-    Leg, LegError, LegGround, TemplateRef, Ticket,
+    JurisdictionError, Leg, LegError, LegGround, TemplateRef, Ticket,
 };
-pub use template::{BindError, LegTemplate, TemplateError, TemplateVariable, Templates};
+pub use commitment::{Commit, Commitment, CommitmentError};
+pub use document::{
+    AccountablePartyRule, EvidenceKind, EvidenceRule, TemplateDocument, TemplateVariable, VariableKind,
+};
+pub use ground::GroundDefect;
+pub use template::{LegTemplate, TemplateState, Templates};
+pub use validate::{TemplateDefect, TemplateError};
+pub use withdrawal::{TemplateVersion, TemplateVersionError, Withdrawal, Withdrawals, Withdrawn};
+
+#[cfg(test)]
+pub(crate) use commitment::testing;
+#[cfg(test)]
+mod tests;

@@ -13,10 +13,12 @@ use super::ports::{Burn, BurnError, CallDirectory, Clock, Entropy, Ledger, Polic
 use super::refusal::{Code, Refusal};
 use super::view;
 use super::wanted::{NamedCall, Wanted, missing_for};
+use super::withdrawals::LegWithdrawals;
 use crate::domain::action::CallRequest;
 use crate::domain::id::{DecisionId, EventId, WorkspaceId};
 use crate::domain::jose::MandateKeys;
 use crate::domain::ledger::{Entry, EventType, Receipt, Subject};
+use crate::domain::leg::GroundDefect;
 use crate::domain::mandate::{
     BoundMandate, Expected, MandateError, ProvenApprovals, UnverifiedMandate, VerifiedMandate,
 };
@@ -37,6 +39,8 @@ pub struct BrokerPorts {
     pub calls: Arc<dyn CallDirectory>,
     /// AgentAuth's keys in force.
     pub keys: Arc<dyn Fn() -> Arc<MandateKeys> + Send + Sync>,
+    /// What was withdrawn.
+    pub withdrawn: Arc<LegWithdrawals>,
     /// The trust bundles in force.
     pub trust: Arc<dyn Fn() -> Arc<TrustBundles> + Send + Sync>,
     /// The time.
@@ -237,6 +241,8 @@ impl Broker {
             let missing = missing_for(error.code(), &[]);
             Refusal::because(Code::Denied, error.code(), error.to_string()).missing(missing, None)
         })?;
+        let leg = &mandate.claims().leg;
+        self.ports.withdrawn.check(leg).map_err(|defect| ground_refused(&defect))?;
         let input = facts::of_call(mandate, call, approvals, &attempt.workspace, attempt.arrived);
         let judged = self.ports.policy.decide(input).await;
         attempt.subject.bundle = Some(judged.bundle.revision().clone());
@@ -246,11 +252,7 @@ impl Broker {
             return Err(Refusal::by_policy(&judged.verdict));
         }
         facts::check_params(&judged.bundle, call)?;
-        if !judged.bundle.templates().knows(&mandate.claims().leg.template) {
-            let detail = "the mandate's legal template is not in force any more";
-            let refusal = Refusal::because(Code::Denied, "leg_template_unknown", detail);
-            return Err(refusal.missing(vec!["ground".to_owned()], None));
-        }
+        judged.bundle.templates().holds(leg, attempt.arrived).map_err(|defect| ground_refused(&defect))?;
         view::was_shown(&judged.bundle, mandate, approvals, call)?;
         Ok(judged.verdict)
     }
@@ -338,6 +340,12 @@ impl Broker {
         }
         Ok(count)
     }
+}
+
+/// The ground of a mandate does not hold (any more).
+fn ground_refused(defect: &GroundDefect) -> Refusal {
+    let pointer = format!("/poa/leg{}", defect.pointer());
+    Refusal::because(Code::Denied, defect.code(), defect.to_string()).at(pointer, defect.to_string())
 }
 
 fn mandate_refused(error: &MandateError) -> Refusal {

@@ -9,6 +9,7 @@ use atb::adapters::dev_identity::{DevCa, KeyKind, new_signing_key_pem};
 use atb::adapters::pdp::{PdpConfig, PdpPool};
 use atb::adapters::signer::mandate_signer;
 use atb::adapters::store::OpenMode;
+use atb::adapters::tickets::HttpTickets;
 use atb::adapters::{bundle_dir, pem};
 use atb::domain::action::{CallPath, CallRequest, Method};
 use atb::domain::id::ConnectorId;
@@ -19,6 +20,7 @@ use atb::domain::time::Ttl;
 use atb::service::issuer::queue::Start;
 use atb::service::issuer::{Issuer, IssuerPorts, IssuerSettings};
 use atb::service::ports::{CallDirectory, Challenges as _, Clock as _, NotACall};
+use atb::service::withdrawals::{LegWithdrawals, WithdrawalPorts};
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use serde_json::{Value, json};
@@ -72,9 +74,18 @@ async fn whoever_leaves_the_directory_is_told_nothing_more() {
         brokers: Vec::new(),
         default_ttl: Ttl::DEFAULT,
         max_ttl: Ttl::MAX,
-        allow_free_form_leg: false,
     };
+    let withdrawal_ports = WithdrawalPorts {
+        store: store.clone(),
+        policy: policy.clone(),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+    };
+    let withdrawn = Arc::new(LegWithdrawals::open(Vec::new(), withdrawal_ports).await.unwrap());
     let ports = IssuerPorts {
+        tickets: Arc::new(HttpTickets::new(&Default::default(), true).unwrap()),
+        commit: None,
+        withdrawn,
         ledger: store.clone(),
         challenges: store.clone(),
         policy: policy.clone(),

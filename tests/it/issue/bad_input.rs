@@ -185,7 +185,7 @@ async fn authority_that_the_requester_brings_along_is_refused_not_stripped() {
         Bad("dual control in the claim", with_leg(grown("dual_control", dual)), "422 schema_violation", "/leg"),
         Bad("tier in the claim", with_leg(grown("tier", json!("low"))), "422 schema_violation", "/leg"),
         Bad("bypass in the claim", with_leg(grown("bypass", json!(true))), "422 schema_violation", "/leg"),
-        Bad("the claim itself", with_leg(claim), "422 leg_refused", "/leg"),
+        Bad("the claim itself", with_leg(claim), "422 free_form_leg", "/leg"),
         Bad("tier in con", raw("con", r#"{"tier":"low"}"#), "403 unknown_constraint", "/poa/con/tier"),
         Bad(
             "attestation in con",

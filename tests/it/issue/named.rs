@@ -181,7 +181,7 @@ async fn content_of(app: &TestApp, ask: &Value) -> (Ask, Option<CallView>) {
     });
     let content = Ask {
         sub: "spiffe://atb.dev/agent/procurement".parse().unwrap(),
-        leg: template.bind(ask["leg"]["vars"].as_object().unwrap()).unwrap(),
+        leg: template.bind(ask["leg"]["vars"].as_object().unwrap(), None).unwrap(),
         act,
         con: json::read(json!({})).unwrap(),
         req: call.as_ref().map(CallRequest::binding),

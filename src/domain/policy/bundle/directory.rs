@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::action::ActionName;
 use crate::domain::catalogue::Tier;
+use crate::domain::day::Day;
 use crate::domain::id::{PersonId, WorkspaceId};
 use crate::domain::jose::present;
 use crate::domain::spiffe::SpiffeId;
-use crate::domain::time::Timestamp;
 
 /// One identity that may approve. Several identities may be one person; that person counts once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,30 +33,6 @@ pub struct Approver {
     /// The last day that it counts on, in UTC.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub valid_until: Option<Day>,
-}
-
-/// A day of the calendar as ISO 8601 writes it, so that texts sort as days do.
-///
-/// INVARIANT: `YYYY-MM-DD` and a day that there is, from 1970 on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Day(String);
-
-impl TryFrom<String> for Day {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        if text.len() == 10 && Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")).is_ok() {
-            return Ok(Self(text));
-        }
-        Err(format!("`{}` is not a day such as 2026-11-30", text.chars().take(20).collect::<String>()))
-    }
-}
-
-impl From<Day> for String {
-    fn from(day: Day) -> Self {
-        day.0
-    }
 }
 
 /// One agent.
@@ -115,11 +91,20 @@ impl From<ActPattern> for String {
     }
 }
 
+/// What the agents of a workspace may do beyond the usual.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workspace {
+    /// Whether `leg` may be the claim itself; it is held against the template that it names.
+    pub free_form_leg: bool,
+}
+
 /// Approvers and agents by identity.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Directories {
     pub(super) approvers: BTreeMap<SpiffeId, Approver>,
     pub(super) agents: BTreeMap<SpiffeId, Agent>,
+    pub(super) workspaces: BTreeMap<WorkspaceId, Workspace>,
 }
 
 impl Directories {
@@ -170,8 +155,11 @@ mod tests {
                 "acts": [], "workspaces": []},
             "spiffe://atb.dev/approver/alice-mobile": other,
         });
-        let directories =
-            Directories { approvers: serde_json::from_value(approvers).unwrap(), agents: BTreeMap::new() };
+        let directories = Directories {
+            approvers: serde_json::from_value(approvers).unwrap(),
+            agents: BTreeMap::new(),
+            workspaces: BTreeMap::new(),
+        };
         directories.defect().map(|(_, member, what)| (member, what))
     }
 

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-pub use directory::{ActPattern, Agent, Approver, Day};
+pub use directory::{ActPattern, Agent, Approver, Workspace};
 pub use files::{BundleFiles, MAX_BYTES, MAX_FILES};
 pub use finding::{BundleError, Finding, Place};
 
@@ -57,19 +57,19 @@ impl Bundle {
         let revision = revision(files, digest)?;
         let catalogue = catalogue(&data)?;
         quorum::check(&data, &catalogue)?;
-        let directories =
-            Directories { approvers: typed_or_empty(&data, "approvers")?, agents: typed_or_empty(&data, "agents")? };
+        let directories = Directories {
+            approvers: typed_or_empty(&data, "approvers")?,
+            agents: typed_or_empty(&data, "agents")?,
+            workspaces: typed_or_empty(&data, "workspaces")?,
+        };
         if let Some((id, member, what)) = directories.defect() {
             let pointer = format!("/{}/{member}", id.as_str().replace('~', "~0").replace('/', "~1"));
             let place = data.place("approvers", &pointer);
             return Err(Finding::new(place, format!("approver `{id}`: {what}"), "correct the entry").into());
         }
         let templates = Templates::parse(&typed_or_empty(&data, "leg_templates")?).map_err(|error| {
-            BundleError::new(vec![Finding::new(
-                Place::file("leg_templates"),
-                error.to_string(),
-                "correct the template",
-            )])
+            let place = data.place("leg_templates", &format!("/{}{}", error.template, error.pointer));
+            BundleError::from(Finding::new(place, error.to_string(), "correct the template; `atb leg lint` says more"))
         })?;
         let modules = profile::admit(&rego_texts(files)?, &data.document).map_err(BundleError::new)?;
         Ok(Self { revision, digest, catalogue, directories, templates, modules, data: data.document })
@@ -113,6 +113,11 @@ impl Bundle {
     /// Where an identity belongs; `default` where nothing is said.
     pub fn workspace_of(&self, id: &SpiffeId) -> WorkspaceId {
         self.directories.workspace_of(id)
+    }
+
+    /// What a workspace may beyond the usual; one that the bundle does not name may nothing more.
+    pub fn workspace(&self, id: &WorkspaceId) -> Workspace {
+        self.directories.workspaces.get(id).copied().unwrap_or_default()
     }
 
     /// The legal templates in force.
