@@ -113,7 +113,7 @@ impl World {
             sub: "spiffe://atb.dev/agent/procurement".parse().unwrap(),
             act: call.act.clone(),
             con: serde_json::from_value(scene.con.clone()).unwrap(),
-            leg: template.bind(vars.as_object().unwrap()).unwrap(),
+            leg: template.bind(vars.as_object().unwrap(), None).unwrap(),
             req: Some(call.binding()),
             ttl: Ttl::from_secs(if scene.tier == Tier::Critical { 120 } else { 300 }).unwrap(),
         }

@@ -93,6 +93,7 @@ struct RawStore {
 #[serde(deny_unknown_fields)]
 struct RawKeys {
     mandate: Option<PathBuf>,
+    commitment: Option<PathBuf>,
     ledger: PathBuf,
     jwks: Option<PathBuf>,
 }
@@ -207,12 +208,13 @@ fn default_level() -> String {
 }
 
 /// Every key, as `section.key`. A test holds it against the structs above.
-pub const KEYS: [&str; 29] = [
+pub const KEYS: [&str; 30] = [
     "dev",
     "trust.domain",
     "trust.bundle",
     "store.path",
     "keys.mandate",
+    "keys.commitment",
     "keys.ledger",
     "keys.jwks",
     "bundle.dir",
@@ -252,6 +254,8 @@ pub struct Config {
     pub store: PathBuf,
     /// AgentAuth's signing key, PKCS#8 PEM.
     pub mandate_key: Option<PathBuf>,
+    /// The key of commitments to personal data in legal grounds, 64 hexadecimal digits.
+    pub commitment_key: Option<PathBuf>,
     /// AgentAuth's public keys, for a broker that runs apart from it.
     pub jwks: Option<PathBuf>,
     /// The ledger's signing key, PKCS#8 PEM.
@@ -415,6 +419,7 @@ impl Raw {
             trust_bundle: at(self.trust.bundle),
             store: at(self.store.path),
             mandate_key: self.keys.mandate.map(at),
+            commitment_key: self.keys.commitment.map(at),
             jwks: self.keys.jwks.map(at),
             ledger_key: at(self.keys.ledger),
             bundle_dir: at(self.bundle.dir),

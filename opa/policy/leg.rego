@@ -12,7 +12,7 @@ leg_ok if {
 	form := data.leg_templates[leg.template.id]
 	form.version == leg.template.version
 	form.basis == leg.basis
-	leg.basis in ["LI", "CONTRACT", "CONSENT", "LEGAL"]
+	leg.basis in ["LI", "CONTRACT", "CONSENT", "LEGAL", "VITAL", "PUBLIC_TASK"]
 	leg.jurisdiction in form.jurisdictions
 	texts := [leg.ref, leg.description, leg.accountable_party.type, leg.accountable_party.id, leg.template.digest]
 	concat("", texts) != ""
@@ -105,7 +105,7 @@ leg_explained := union({
 	},
 	{["leg_basis", "/poa/leg/basis"] |
 		basis := input.poa.leg.basis
-		not basis in ["LI", "CONTRACT", "CONSENT", "LEGAL"]
+		not basis in ["LI", "CONTRACT", "CONSENT", "LEGAL", "VITAL", "PUBLIC_TASK"]
 	},
 	{["leg_basis", "/poa/leg/basis"] |
 		basis := leg_template.basis

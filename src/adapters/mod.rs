@@ -15,5 +15,6 @@ pub mod connectors;
 pub mod http;
 
 pub mod clock;
+pub mod commitment;
 pub mod metrics;
 pub mod signer;

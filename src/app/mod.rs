@@ -34,7 +34,7 @@ use crate::domain::mandate::Expected;
 use crate::domain::policy::Bundle;
 use crate::service::broker::{Broker, BrokerPorts};
 use crate::service::issuer::{Issuer, IssuerPorts, IssuerSettings};
-use crate::service::ports::{Clock, Entropy, Ledger as _};
+use crate::service::ports::{Clock, Entropy, Ledger as _, PolicyPoint as _};
 
 use background::HandshakeFailures;
 pub use parts::published_jwks;
@@ -232,6 +232,7 @@ impl Core {
             policy: self.policy.clone(),
             calls: Arc::new(parts::Routes(Arc::clone(&self.upstreams))),
             trust: self.trust_port(),
+            commit: parts::commitment_key(&self.config, &self.policy.bundle())?,
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
         };
@@ -265,7 +266,8 @@ pub fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
     };
     let bundle = || {
         let loaded = bundle_probe::load_bundle(exe, &config.bundle_dir);
-        loaded.map(drop).with_context(|| format!("the bundle `{}`", config.bundle_dir.display()))
+        let loaded = loaded.with_context(|| format!("the bundle `{}`", config.bundle_dir.display()))?;
+        if modes.agentauth() { parts::commitment_key(config, &loaded).map(drop) } else { Ok(()) }
     };
     let log_key = || signer::read_ed25519(&config.ledger_key).map(LogKey::new).map(drop).map_err(Into::into);
     let mandate_key = || match (&config.mandate_key, modes.agentauth()) {

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 
 use super::{Mode, pooled, verifier_key_path};
 use crate::adapters::clock::SystemClock;
+use crate::adapters::commitment::CommitmentKey;
 use crate::adapters::connectors::{CallRefused, Connectors};
 use crate::adapters::http::broker::Upstreams;
 use crate::adapters::pem::{self, KeyPermissions};
@@ -20,6 +21,8 @@ use crate::domain::id::ConnectorId;
 use crate::domain::jose::MandateKeys;
 use crate::domain::json::{self, Object};
 use crate::domain::ledger::{LogKey, Origin};
+use crate::domain::leg::Commit;
+use crate::domain::policy::Bundle;
 use crate::domain::spiffe::{Purpose, SpiffeId, TrustBundles};
 use crate::service::ports::{CallDirectory, Clock, NotACall};
 
@@ -120,6 +123,20 @@ pub(super) async fn open_store(config: &Config, mode: Mode, clock: &Arc<SystemCl
     let store = SqliteStore::open(&config.store, mode, key, origin, clock.clone()).await?;
     write_verifier_key(&vkey, store.verifier()).with_context(|| format!("cannot write `{}`", vkey.display()))?;
     Ok(store)
+}
+
+/// The key of commitments. A bundle with a template that commits to a variable cannot be served without it.
+pub(super) fn commitment_key(config: &Config, bundle: &Bundle) -> anyhow::Result<Option<Arc<dyn Commit>>> {
+    if let Some(path) = &config.commitment_key {
+        return Ok(Some(Arc::new(CommitmentKey::read(path)?)));
+    }
+    match bundle.templates().iter().find(|template| template.commits()) {
+        None => Ok(None),
+        Some(template) => bail!(
+            "`keys.commitment` is missing, and the legal template `{}` commits to personal data with it",
+            template.document().id
+        ),
+    }
 }
 
 /// Where AgentAuth writes its public keys for brokers that run apart and for offline verification.

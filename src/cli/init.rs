@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use rust_embed::RustEmbed;
 
 use crate::adapters::clock::SystemClock;
+use crate::adapters::commitment::new_commitment_key;
 use crate::adapters::dev_identity::{DevCa, KeyKind, new_signing_key_pem};
 use crate::adapters::pem::write_private;
 use crate::domain::spiffe::TrustDomain;
@@ -77,6 +78,7 @@ pub fn create(dir: &Path, domain: &TrustDomain, now: Timestamp) -> anyhow::Resul
     for key in ["mandate", "ledger"] {
         write_private(&dir.join(format!("keys/{key}.pem")), new_signing_key_pem()?.as_bytes())?;
     }
+    write_private(&dir.join("keys/commitment.key"), new_commitment_key()?.as_bytes())?;
     write_shipped::<ShippedPolicy>(&dir.join("opa"), domain)?;
     write_shipped::<ShippedConnectors>(&dir.join("connectors"), domain)
 }
@@ -152,6 +154,7 @@ path = "data/ledger.db"
 [keys]
 mandate = "keys/mandate.pem"
 ledger = "keys/ledger.pem"
+commitment = "keys/commitment.key"
 
 [bundle]
 dir = "opa"
@@ -186,6 +189,7 @@ fn summary(dir: &Path, domain: &TrustDomain) -> String {
   opa/ connectors/                   policy, legal templates, routes: yours to change
   trust/bundle.pem                   who is trusted; ca-key.pem beside it makes more SVIDs (1 year)
   keys/mandate.pem keys/ledger.pem   sign mandates and the ledger (only you can read them)
+  keys/commitment.key                hides data subjects in mandates and the record; who has it can check one
 SVIDs, valid for 30 days:
 {ids}
 Next:
@@ -228,7 +232,9 @@ mod tests {
     #[test]
     fn every_private_key_is_its_owners_only() {
         let (dir, _) = created("atb.dev");
-        let mut keys = vec!["trust/ca-key.pem".to_owned(), "keys/mandate.pem".to_owned(), "keys/ledger.pem".to_owned()];
+        let mut keys: Vec<String> = ["trust/ca-key.pem", "keys/mandate.pem", "keys/ledger.pem", "keys/commitment.key"]
+            .map(str::to_owned)
+            .into();
         keys.extend(WORKLOADS.iter().map(|(path, _)| format!("svids/{}/key.pem", name_of(path))));
         for key in keys {
             let mode = std::fs::metadata(dir.path().join(&key)).unwrap().permissions().mode();
@@ -262,6 +268,7 @@ mod tests {
             ("trust", "bundle"),
             ("keys", "mandate"),
             ("keys", "ledger"),
+            ("keys", "commitment"),
             ("bundle", "dir"),
             ("agentauth", "svid"),
             ("agentauth", "key"),

@@ -175,6 +175,7 @@ fn every_shipped_template_fits() {
             &template,
             vec![
                 ("/basis", json!("BECAUSE")),
+                ("/basis", json!("VITAL")),
                 ("/jurisdictions", json!(["Germany"])),
                 ("/claim/approval", json!({})),
                 ("/variables/jurisdiction/type", json!("date")),

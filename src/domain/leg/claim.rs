@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::commitment::Commitment;
 use crate::domain::id::{Sha256Digest, TemplateId};
 use crate::domain::jose::present;
 use crate::domain::spiffe::SpiffeId;
@@ -69,9 +70,9 @@ impl fmt::Display for Jurisdiction {
     }
 }
 
-/// The legal basis (operating model §4; GDPR Art. 6(1) f, b, a, c).
+/// The legal basis (operating model §4; GDPR Art. 6(1) f, b, a, c, d, e).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Basis {
     /// Legitimate interest.
     Li,
@@ -81,6 +82,27 @@ pub enum Basis {
     Consent,
     /// Legal obligation.
     Legal,
+    /// Vital interests of a person.
+    Vital,
+    /// A task in the public interest or official authority.
+    PublicTask,
+}
+
+impl Basis {
+    /// Every basis.
+    pub const ALL: [Self; 6] = [Self::Li, Self::Contract, Self::Consent, Self::Legal, Self::Vital, Self::PublicTask];
+
+    /// The name as written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Li => "LI",
+            Self::Contract => "CONTRACT",
+            Self::Consent => "CONSENT",
+            Self::Legal => "LEGAL",
+            Self::Vital => "VITAL",
+            Self::PublicTask => "PUBLIC_TASK",
+        }
+    }
 }
 
 /// Who answers for the act.
@@ -212,9 +234,9 @@ pub struct Leg {
     /// How long the data that the act makes may be kept.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub retention_days: Option<u32>,
-    /// Whose data it is.
+    /// Whose data it is, never in clear.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub data_subject: Option<PlainText>,
+    pub data_subject: Option<Commitment>,
     /// What the data is used for.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub purpose: Option<PlainText>,

@@ -1,15 +1,34 @@
 //! On what ground: the `leg` claim and the legal templates that fill it.
+//!
+//! ```text
+//! data.yaml ──TemplateDocument──▶ LegTemplate ──bind(variables, key)──▶ LegGround ──with(approvals)──▶ Leg
+//! ```
 
+mod bind;
 mod claim;
+mod commitment;
 mod day;
 pub mod diff;
+mod document;
 pub mod lint;
 mod placeholder;
 mod template;
+mod validate;
 
+pub use bind::BindError;
 pub use claim::{
     AccountableParty, ApprovalClaim, Approvals, ApproverKind, Basis, DualControl, DualControlApprover, Jurisdiction,
-    Leg, LegError, LegGround, TemplateRef, Ticket,
+    JurisdictionError, Leg, LegError, LegGround, TemplateRef, Ticket,
 };
+pub use commitment::{Commit, Commitment, CommitmentError};
 pub use day::{Day, DayError};
-pub use template::{BindError, LegTemplate, TemplateError, TemplateVariable, Templates};
+pub use document::{
+    AccountablePartyRule, EvidenceKind, EvidenceRule, TemplateDocument, TemplateVariable, VariableKind,
+};
+pub use template::{LegTemplate, TemplateState, Templates};
+pub use validate::{TemplateDefect, TemplateError};
+
+#[cfg(test)]
+pub(crate) use commitment::testing;
+#[cfg(test)]
+mod tests;

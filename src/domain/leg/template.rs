@@ -1,165 +1,76 @@
-//! Legal templates: files written by lawyers, bound to variables given by agents.
-//!
-//! Binding is text substitution of `{{name}}` inside the template's `claim`; a variable can never add a member, and a
-//! member whose only placeholder is an optional variable that was not given is left out.
+//! Legal templates in force: documents that were found to be sound, by id.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::claim::{Basis, Jurisdiction, LegGround, TemplateRef};
+use super::bind::{BindError, compile};
+use super::claim::{Basis, TemplateRef};
+use super::document::TemplateDocument;
+use super::validate::{TemplateDefect, TemplateError};
 use crate::domain::id::{Sha256Digest, TemplateId};
 use crate::domain::json;
-use crate::domain::text::PlainText;
+use crate::domain::time::Timestamp;
 
-/// Why a file is not a template.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
-    /// The members are not those of a template.
-    #[error("legal template `{id}`: {detail} at `{pointer}`")]
-    Shape {
-        /// The template's folder.
-        id: TemplateId,
-        /// Where.
-        pointer: String,
-        /// What.
-        detail: String,
-    },
-    /// The `id` inside is not the folder's name.
-    #[error("legal template `{folder}` calls itself `{inside}`: folder and id must be the same")]
-    OtherId {
-        /// The folder.
-        folder: TemplateId,
-        /// The id in the file.
-        inside: TemplateId,
-    },
-    /// A placeholder without a variable.
-    #[error("legal template `{id}`: `{{{{{name}}}}}` is used but not declared under `variables`")]
-    UndeclaredVariable {
-        /// The template.
-        id: TemplateId,
-        /// The placeholder.
-        name: String,
-    },
-    /// A pattern that is not a regular expression.
-    #[error("legal template `{id}`: the pattern of `{name}` is not a regular expression")]
-    Pattern {
-        /// The template.
-        id: TemplateId,
-        /// The variable.
-        name: String,
-    },
-}
-
-/// Why a request's variables do not fit a template.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BindError {
-    /// There is no such template in force.
-    #[error("there is no legal template `{0}`")]
-    UnknownTemplate(String),
-    /// A variable that the template does not have.
-    #[error("the template has no variable `{0}`")]
-    UnknownVariable(String),
-    /// A required variable is absent.
-    #[error("the variable `{0}` is required")]
-    MissingVariable(String),
-    /// A value that does not fit the variable's type, pattern or length.
-    #[error("the value of `{0}` does not fit its type, pattern or length")]
-    BadValue(String),
-    /// What came out is not a ground.
-    #[error("the bound claim is not a legal ground: {0}")]
-    Claim(String),
-}
-
-/// One variable of a template.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TemplateVariable {
-    /// `string` or `integer`.
-    #[serde(rename = "type")]
-    pub kind: VariableKind,
-    /// What to put in, for people.
-    pub description: String,
-    /// Whether it must be given.
-    pub required: bool,
-    /// A regular expression that the whole value must match.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pattern: Option<String>,
-    /// The most bytes that a string may have.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_length: Option<usize>,
-}
-
-/// The type of a variable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum VariableKind {
-    /// One line of plain text.
-    String,
-    /// A whole number.
-    Integer,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    id: TemplateId,
-    version: PlainText,
-    title: PlainText,
-    basis: Basis,
-    jurisdictions: Vec<Jurisdiction>,
-    acts: Vec<String>,
-    #[serde(default)]
-    data_classes: Vec<String>,
-    variables: BTreeMap<String, TemplateVariable>,
-    claim: Map<String, Value>,
-    owner: PlainText,
-    valid_from: String,
-    valid_until: String,
-    summary: String,
-}
-
-/// One legal template in force.
+/// One legal template.
 #[derive(Debug, Clone)]
 pub struct LegTemplate {
-    document: Document,
+    document: TemplateDocument,
     source: Value,
     digest: Sha256Digest,
     patterns: BTreeMap<String, regex_lite::Regex>,
+    accountable_id: Option<regex_lite::Regex>,
+}
+
+/// Where a template stands at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TemplateState {
+    /// Its first day is to come.
+    NotYet,
+    /// It can be used.
+    InForce,
+    /// Its last day is over.
+    Expired,
+    /// It was retired before its time.
+    Withdrawn,
+}
+
+impl TemplateState {
+    /// The name as written in lists.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotYet => "not_yet",
+            Self::InForce => "in_force",
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
 }
 
 impl LegTemplate {
     /// Reads a template from its data document.
     ///
     /// # Errors
-    /// As the variants of [`TemplateError`] say.
+    /// The first defect, with its pointer.
     pub fn parse(folder: &TemplateId, source: &Value) -> Result<Self, TemplateError> {
-        let document: Document = json::read(source.clone()).map_err(|error| TemplateError::Shape {
-            id: folder.clone(),
-            pointer: error.pointer,
-            detail: error.detail,
-        })?;
+        let refused = |pointer: String, defect| TemplateError { template: folder.clone(), pointer, defect };
+        let document: TemplateDocument =
+            json::read(source.clone()).map_err(|error| refused(error.pointer, TemplateDefect::Shape(error.detail)))?;
         if document.id != *folder {
-            return Err(TemplateError::OtherId { folder: folder.clone(), inside: document.id });
+            return Err(refused("/id".to_owned(), TemplateDefect::OtherId(document.id)));
         }
-        let mut used = Vec::new();
-        placeholders(&Value::Object(document.claim.clone()), &mut used);
-        if let Some(name) = used.into_iter().find(|name| !document.variables.contains_key(name)) {
-            return Err(TemplateError::UndeclaredVariable { id: folder.clone(), name });
+        if let Some((pointer, defect)) = document.defects().into_iter().next() {
+            return Err(refused(pointer, defect));
         }
-        let patterns = document
-            .variables
-            .iter()
-            .filter_map(|(name, variable)| Some((name, variable.pattern.as_ref()?)))
-            .map(|(name, pattern)| {
-                let regex = regex_lite::Regex::new(&format!("^(?:{pattern})$"));
-                regex
-                    .map(|regex| (name.clone(), regex))
-                    .map_err(|_| TemplateError::Pattern { id: folder.clone(), name: name.clone() })
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { digest: json::digest(source), source: source.clone(), document, patterns })
+        let with_pattern = document.variables.iter().filter_map(|(name, v)| Some((name, v.pattern.as_deref()?)));
+        let patterns = with_pattern.filter_map(|(name, pattern)| Some((name.clone(), compile(pattern)?))).collect();
+        let accountable_id = document.accountable_party.id_pattern.as_deref().and_then(compile);
+        Ok(Self { digest: json::digest(source), source: source.clone(), document, patterns, accountable_id })
+    }
+
+    /// What it says.
+    pub fn document(&self) -> &TemplateDocument {
+        &self.document
     }
 
     /// What a mandate names.
@@ -177,6 +88,22 @@ impl LegTemplate {
         self.document.basis
     }
 
+    /// Whether it commits to a variable, so that binding it takes a key.
+    pub fn commits(&self) -> bool {
+        self.document.variables.values().any(|variable| variable.commit)
+    }
+
+    /// Where it stands at `now`. Withdrawn goes before expired: it says more.
+    pub fn state_at(&self, now: Timestamp) -> TemplateState {
+        let TemplateDocument { valid_from, valid_until, withdrawn, .. } = &self.document;
+        match withdrawn {
+            Some(day) if day.start() <= now => TemplateState::Withdrawn,
+            _ if now < valid_from.start() => TemplateState::NotYet,
+            _ if valid_until.end() <= now => TemplateState::Expired,
+            _ => TemplateState::InForce,
+        }
+    }
+
     /// What lists show: everything but the claim.
     pub fn summary(&self) -> Value {
         let mut summary = serde_json::to_value(&self.document).unwrap_or_default();
@@ -187,84 +114,12 @@ impl LegTemplate {
         summary
     }
 
-    /// Fills the template.
-    ///
-    /// # Errors
-    /// As the variants of [`BindError`] say.
-    pub fn bind(&self, vars: &Map<String, Value>) -> Result<LegGround, BindError> {
-        if let Some(name) = vars.keys().find(|name| !self.document.variables.contains_key(*name)) {
-            return Err(BindError::UnknownVariable(name.chars().take(64).collect()));
-        }
-        let mut texts = BTreeMap::new();
-        for (name, variable) in &self.document.variables {
-            match vars.get(name) {
-                Some(value) => {
-                    texts.insert(name.as_str(), self.text_of(name, variable, value)?);
-                }
-                None if variable.required => return Err(BindError::MissingVariable(name.clone())),
-                None => {}
-            }
-        }
-        let mut claim = fill_members(&self.document.claim, &texts);
-        claim.insert("basis".to_owned(), serde_json::to_value(self.document.basis).unwrap_or_default());
-        claim.insert("template".to_owned(), serde_json::to_value(self.reference()).unwrap_or_default());
-        json::read(Value::Object(claim))
-            .map_err(|error| BindError::Claim(format!("{} at `{}`", error.detail, error.pointer)))
+    pub(super) fn pattern(&self, variable: &str) -> Option<&regex_lite::Regex> {
+        self.patterns.get(variable)
     }
 
-    fn text_of(&self, name: &str, variable: &TemplateVariable, value: &Value) -> Result<String, BindError> {
-        let bad = || BindError::BadValue(name.to_owned());
-        let text = match (variable.kind, value) {
-            (VariableKind::String, Value::String(text)) => {
-                text.parse::<PlainText>().map_err(|_| bad())?;
-                text.clone()
-            }
-            (VariableKind::Integer, Value::Number(number)) if number.is_i64() || number.is_u64() => number.to_string(),
-            _ => return Err(bad()),
-        };
-        let fits = self.patterns.get(name).is_none_or(|pattern| pattern.is_match(&text));
-        if !fits || text.len() > variable.max_length.unwrap_or(256) || text.contains("{{") {
-            return Err(bad());
-        }
-        Ok(text)
-    }
-}
-
-/// The names between `{{` and `}}`, in order.
-fn names(text: &str) -> impl Iterator<Item = &str> {
-    text.split("{{").skip(1).filter_map(|rest| rest.split_once("}}").map(|(name, _)| name))
-}
-
-fn placeholders(value: &Value, into: &mut Vec<String>) {
-    match value {
-        Value::String(text) => into.extend(names(text).map(str::to_owned)),
-        Value::Array(items) => items.iter().for_each(|item| placeholders(item, into)),
-        Value::Object(members) => members.values().for_each(|member| placeholders(member, into)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-fn fill_members(members: &Map<String, Value>, texts: &BTreeMap<&str, String>) -> Map<String, Value> {
-    members.iter().filter_map(|(name, value)| Some((name.clone(), fill(value, texts)?))).collect()
-}
-
-/// `None` where a placeholder has no value: the member is left out.
-fn fill(value: &Value, texts: &BTreeMap<&str, String>) -> Option<Value> {
-    match value {
-        Value::String(text) => {
-            let mut filled = text.clone();
-            for name in names(text) {
-                filled = filled.replace(&format!("{{{{{name}}}}}"), texts.get(name)?);
-            }
-            Some(Value::String(filled))
-        }
-        Value::Array(items) => Some(Value::Array(items.iter().filter_map(|item| fill(item, texts)).collect())),
-        Value::Object(members) => {
-            let filled = fill_members(members, texts);
-            // An object that only optional variables would have filled (a ticket, say) goes as a whole.
-            (filled.len() == members.len() || !filled.is_empty()).then_some(Value::Object(filled))
-        }
-        other => Some(other.clone()),
+    pub(super) fn accountable_id(&self) -> Option<&regex_lite::Regex> {
+        self.accountable_id.as_ref()
     }
 }
 
@@ -305,6 +160,11 @@ impl Templates {
         self.0.get(&reference.id).is_some_and(|template| template.reference() == *reference)
     }
 
+    /// The template of that id.
+    pub fn get(&self, id: &TemplateId) -> Option<&LegTemplate> {
+        self.0.get(id)
+    }
+
     /// All templates by id.
     pub fn iter(&self) -> impl Iterator<Item = &LegTemplate> {
         self.0.values()
@@ -313,7 +173,7 @@ impl Templates {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     use super::*;
 
@@ -326,11 +186,14 @@ mod tests {
                 "contract": {"type": "string", "pattern": "MSA-[0-9]{1,8}", "required": true, "description": "number"},
                 "who": {"type": "string", "required": true, "description": "accountable"},
                 "ticket": {"type": "string", "required": false, "description": "ticket"},
-                "days": {"type": "integer", "required": false, "description": "days"},
+                "days": {"type": "integer", "required": true, "description": "days"},
             },
+            "data_classes": ["internal"], "accountable_party": {"types": ["employee"], "id_pattern": "[a-z]+"},
+            "references": ["GDPR Art. 6(1)(b)"], "retention_days": 30,
+            "evidence": [{"kind": "contract", "variable": "contract"}],
             "claim": {
                 "jurisdiction": "DE", "ref": "{{contract}}", "description": "Fulfil {{contract}} for {{days}} days",
-                "accountable_party": {"type": "employee", "id": "{{who}}"}, "ticket": {"ref": "{{ticket}}"},
+                "accountable_party": {"type": "employee", "id": "{{who}}"}, "ticket": {"system": "{{ticket}}", "ref": "{{ticket}}"},
             },
         })
     }
@@ -345,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_bound_template_is_a_ground_that_names_it() {
-        let ground = template().bind(&vars(json!({"contract": "MSA-1", "who": "dave", "days": 3}))).unwrap();
+        let ground = template().bind(&vars(json!({"contract": "MSA-1", "who": "dave", "days": 3})), None).unwrap();
         let leg = ground.as_leg();
         assert_eq!(leg.reference.as_str(), "MSA-1");
         assert_eq!(leg.description.as_str(), "Fulfil MSA-1 for 3 days");
@@ -363,10 +226,11 @@ mod tests {
             (json!({"contract": "xMSA-1x", "who": "dave"}), BindError::BadValue("contract".into())),
             (json!({"contract": 1, "who": "dave"}), BindError::BadValue("contract".into())),
             (json!({"contract": "MSA-1", "who": "{{contract}}"}), BindError::BadValue("who".into())),
+            (json!({"contract": "MSA-1", "who": "dave7"}), BindError::AccountableParty("id")),
         ] {
             let mut given = vars(given);
             given.insert("days".into(), json!(1));
-            assert_eq!(template().bind(&given), Err(error));
+            assert_eq!(template().bind(&given, None), Err(error));
         }
     }
 
@@ -387,7 +251,8 @@ mod tests {
         bad["claim"]["purpose"] = json!("{{nobody}}");
         assert!(matches!(
             LegTemplate::parse(&"contract".parse().unwrap(), &bad),
-            Err(TemplateError::UndeclaredVariable { name, .. }) if name == "nobody"
+            Err(TemplateError { pointer, defect: TemplateDefect::UndeclaredVariable(name), .. })
+                if name == "nobody" && pointer == "/claim/purpose"
         ));
     }
 }

@@ -21,6 +21,7 @@ use crate::domain::approval::{Ask, CallView, Challenge, ChallengeDraft};
 use crate::domain::id::{ChallengeId, DecisionId, EventId, Jti, KeyId, WorkspaceId};
 use crate::domain::json;
 use crate::domain::ledger::{Entry, EventType, Subject};
+use crate::domain::leg::Commit;
 use crate::domain::mandate::Mandate;
 use crate::domain::policy::{Bundle, IssueDecision, Requirement};
 use crate::domain::spiffe::{SpiffeId, TrustBundles, VerifiedSvid};
@@ -64,6 +65,8 @@ pub struct IssuerPorts {
     pub calls: Arc<dyn CallDirectory>,
     /// The trust bundles in force.
     pub trust: Arc<dyn Fn() -> Arc<TrustBundles> + Send + Sync>,
+    /// The key of commitments to personal data in grounds; needed where a template commits to a variable.
+    pub commit: Option<Arc<dyn Commit>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Random bits.
@@ -242,7 +245,7 @@ impl Issuer {
         match leg {
             LegRequest::Template { template, vars } => {
                 let template = bundle.templates().find(&template).map_err(|error| refused(error.to_string()))?;
-                template.bind(&vars).map_err(|error| refused(error.to_string()))
+                template.bind(&vars, self.ports.commit.as_deref()).map_err(|error| refused(error.to_string()))
             }
             LegRequest::Claim(_) if !self.settings.allow_free_form_leg => {
                 Err(refused("this AgentAuth takes legal grounds by template only".to_owned()))

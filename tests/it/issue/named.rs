@@ -175,7 +175,7 @@ async fn content_of(app: &TestApp, ask: &Value) -> Ask {
     });
     Ask {
         sub: "spiffe://atb.dev/agent/procurement".parse().unwrap(),
-        leg: template.bind(ask["leg"]["vars"].as_object().unwrap()).unwrap(),
+        leg: template.bind(ask["leg"]["vars"].as_object().unwrap(), None).unwrap(),
         act,
         con: json::read(json!({})).unwrap(),
         req: call.map(|call| call.binding()),

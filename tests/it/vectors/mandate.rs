@@ -43,7 +43,7 @@ const CALL: &str = r#"{"connector":"erp","method":"POST","path":"/vendors/V-1001
 
 /// A mandate that has every member: two approvals, a ticket, constraints, one exact call.
 fn dual_control() -> String {
-    let ground = r#""jurisdiction":"EU","accountable_party":{"type":"employee","id":"dave","display_name":"Dave Dorn"},"basis":"LEGAL","ref":"MSA-1001","description":"change the bank account of vendor V-1001","template":{"id":"legal-obligation","version":"1.2.0","digest":"sha-256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},"ticket":{"system":"jira","ref":"FIN-7"},"regulation_refs":["GDPR Art. 6(1)(c)"],"retention_days":3650,"data_subject":"vendor","purpose":"payment","approval_ref":"CAB-12""#;
+    let ground = r#""jurisdiction":"EU","accountable_party":{"type":"employee","id":"dave","display_name":"Dave Dorn"},"basis":"LEGAL","ref":"MSA-1001","description":"change the bank account of vendor V-1001","template":{"id":"legal-obligation","version":"1.2.0","digest":"sha-256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},"ticket":{"system":"jira","ref":"FIN-7"},"regulation_refs":["GDPR Art. 6(1)(c)"],"retention_days":3650,"data_subject":"hmac-sha-256:0123456789abcdef:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","purpose":"payment","approval_ref":"CAB-12""#;
     let con = r#"{"payment_limit":{"max":25000}}"#;
     let ask = format!(
         r#"{{"sub":"spiffe://atb.dev/agent/procurement","act":"sap.vendor.change","con":{con},"leg":{{{ground}}},"req":{CALL},"ttl":300}}"#

@@ -115,15 +115,16 @@ impl<'a> Draft<'a> {
         Some((Day::try_from(text.to_owned()).ok()?, pos))
     }
 
-    pub(super) fn withdrawn(&self) -> bool {
-        self.root.member("withdrawn").is_some_and(|member| member.value.as_bool() != Some(false))
+    /// Whether it was retired by that day.
+    pub(super) fn withdrawn(&self, today: Day) -> bool {
+        self.day("withdrawn").is_some_and(|(day, _)| day <= today)
     }
 
     /// Whether it is in force on that day.
     pub(super) fn in_force(&self, today: Day) -> bool {
         let from = self.day("valid_from").is_some_and(|(day, _)| day <= today);
         let until = self.day("valid_until").is_some_and(|(day, _)| today <= day);
-        from && until && !self.withdrawn()
+        from && until && !self.withdrawn(today)
     }
 
     pub(super) fn variables(&self) -> Vec<Variable<'_>> {

@@ -116,7 +116,7 @@ fn refused(draft: &Draft<'_>) -> Option<Finding> {
         Err(error) => (String::new(), format!("{error}")),
         Ok(folder) => {
             let error = LegTemplate::parse(&folder, &draft.root.to_value()).err()?;
-            (String::new(), error.to_string())
+            (error.pointer.clone(), error.defect.to_string())
         }
     };
     let (pointer, what) = message;

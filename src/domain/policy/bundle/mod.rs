@@ -58,11 +58,8 @@ impl Bundle {
         let directories =
             Directories { approvers: typed_or_empty(&data, "approvers")?, agents: typed_or_empty(&data, "agents")? };
         let templates = Templates::parse(&typed_or_empty(&data, "leg_templates")?).map_err(|error| {
-            BundleError::new(vec![Finding::new(
-                Place::file("leg_templates"),
-                error.to_string(),
-                "correct the template",
-            )])
+            let place = data.place("leg_templates", &format!("/{}{}", error.template, error.pointer));
+            BundleError::from(Finding::new(place, error.to_string(), "correct the template; `atb leg lint` says more"))
         })?;
         let modules = profile::admit(&rego_texts(files)?, &data.document).map_err(BundleError::new)?;
         Ok(Self { revision, digest, catalogue, directories, templates, modules, data: data.document })
