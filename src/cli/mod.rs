@@ -13,6 +13,7 @@ mod connector;
 pub mod demo;
 pub mod init;
 mod issue;
+mod leg;
 mod mandate;
 pub(crate) mod output;
 mod serve;
@@ -60,6 +61,8 @@ enum Command {
     Mandate(mandate::Args),
     /// Read and verify the ledger.
     Audit(audit::Args),
+    /// Write, check and compare legal templates.
+    Leg(leg::Args),
     /// Look at connector files.
     Connector(connector::ConnectorArgs),
     /// Drive a running broker over mTLS and print throughput and latency.
@@ -106,6 +109,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Call(args) => runtime.block_on(call::run(args)),
         Command::Mandate(args) => mandate::run(args),
         Command::Audit(args) => runtime.block_on(audit::run(args)),
+        Command::Leg(args) => runtime.block_on(leg::run(args)),
         Command::Connector(args) => connector::run(args),
         Command::Bench(args) => runtime.block_on(bench::run(args)),
         Command::ProbeBundle => Ok(ExitCode::from(2)),

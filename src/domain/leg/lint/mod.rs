@@ -82,6 +82,19 @@ pub fn lint(input: &Input<'_>) -> Vec<Finding> {
     findings
 }
 
+/// The document of one file, without its places.
+///
+/// # Errors
+/// The finding of a file that is not one.
+pub fn value_of(source: &Source) -> Result<serde_json::Value, Finding> {
+    Node::parse(&source.text).map(|root| root.to_value()).map_err(|error| syntax(source, error))
+}
+
+fn syntax(source: &Source, error: node::SyntaxError) -> Finding {
+    let suggestion = "write plain YAML: one document, each name once, lists and braces closed, spaces not tabs";
+    Finding::new(Code::Yaml, &source.file, error.pos, error.what, suggestion)
+}
+
 fn one(draft: &Draft<'_>, input: &Input<'_>, findings: &mut Vec<Finding>) {
     shape::check(draft, findings);
     identity::check(draft, findings);
@@ -100,10 +113,7 @@ fn read<'a>(sources: &'a [Source], findings: &mut Vec<Finding>) -> Vec<Draft<'a>
     for source in sources {
         match Node::parse(&source.text) {
             Ok(root) => drafts.push(Draft { source, root }),
-            Err(error) => {
-                let suggestion = "write plain YAML: one document, each name once, lists and braces closed, spaces not tabs";
-                findings.push(Finding::new(Code::Yaml, &source.file, error.pos, error.what, suggestion));
-            }
+            Err(error) => findings.push(syntax(source, error)),
         }
     }
     drafts
