@@ -22,6 +22,7 @@ mod faults;
 mod faults_store;
 mod issue;
 mod kept_checkpoint;
+mod leg_tool;
 mod operator;
 mod ops;
 mod process;

@@ -92,7 +92,7 @@ impl Found {
         let files = bundle_dir::read(root)?;
         let mut found = Self { whole: within.is_none(), ..Self::default() };
         for (name, content) in files.iter() {
-            let path = root.join(name);
+            let path = if root == Path::new(".") { PathBuf::from(name) } else { root.join(name) };
             let text = || {
                 let text = String::from_utf8(content.to_vec());
                 text.with_context(|| format!("{}: not UTF-8; save it as UTF-8", path.display()))

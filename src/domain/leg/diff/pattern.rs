@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 use regex_syntax::hir::literal::Extractor;
+use regex_syntax::hir::{Hir, HirKind, Look};
 
 use super::{Change, Effect};
 
@@ -41,6 +42,9 @@ fn changed(field: &str, what: &str, old: &str, new: &str) -> Change {
         };
         return Change::new(text.0, field, text.1);
     }
+    if inner(old).is_some_and(|hir| inner(new) == Some(hir)) {
+        return Change::new(Effect::Same, field, format!("the pattern of {what} is written in another way"));
+    }
     let effect = counts(old, new).unwrap_or(Effect::Other);
     Change::new(effect, field, format!("{what} had to match {old} and must match {new}"))
 }
@@ -57,6 +61,30 @@ fn words(pattern: &str) -> Option<BTreeSet<String>> {
         literal.is_exact().then_some(text)
     });
     all.collect()
+}
+
+/// The expression without what every pattern has around it: it is matched against the whole of a value.
+fn inner(pattern: &str) -> Option<Hir> {
+    let mut hir = regex_syntax::parse(pattern).ok()?;
+    loop {
+        hir = match hir.into_kind() {
+            HirKind::Capture(capture) => *capture.sub,
+            HirKind::Concat(mut parts) if parts.first().map(Hir::kind) == Some(&HirKind::Look(Look::Start)) => {
+                Hir::concat(parts.split_off(1))
+            }
+            HirKind::Concat(mut parts) if parts.last().map(Hir::kind) == Some(&HirKind::Look(Look::End)) => {
+                parts.pop();
+                Hir::concat(parts)
+            }
+            HirKind::Concat(parts) => return Some(Hir::concat(parts)),
+            HirKind::Alternation(branches) => return Some(Hir::alternation(branches)),
+            HirKind::Repetition(repetition) => return Some(Hir::repetition(repetition)),
+            HirKind::Class(class) => return Some(Hir::class(class)),
+            HirKind::Literal(literal) => return Some(Hir::literal(literal.0)),
+            HirKind::Look(look) => return Some(Hir::look(look)),
+            HirKind::Empty => return Some(Hir::empty()),
+        };
+    }
 }
 
 /// Two patterns that differ in their `{m,n}` alone.

@@ -103,6 +103,9 @@ fn variables_say_what_must_be_given_and_what_is_let_through() {
     one(Effect::Other, "had to match", |t| t["variables"]["contract_ref"]["pattern"] = json!("[0-9]+-MSA"));
     one(Effect::Other, "and no longer sale", |t| t["variables"]["kind"]["pattern"] = json!("^(rent|lease)$"));
     one(Effect::Same, "written in another way", |t| t["variables"]["kind"]["pattern"] = json!("lease|sale"));
+    one(Effect::Same, "written in another way", |t| {
+        t["variables"]["contract_ref"]["pattern"] = json!("^(MSA-[0-9]{1,8})$");
+    });
     one(Effect::Wider, "no longer has to match", |t| {
         t["variables"]["kind"].as_object_mut().unwrap().remove("pattern");
     });

@@ -119,7 +119,7 @@ fn same_basis(first: &Draft<'_>, second: &Draft<'_>) -> bool {
 }
 
 /// "`a`, `b` and 3 more".
-fn list(names: &[&str]) -> String {
+pub(super) fn list(names: &[&str]) -> String {
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
     match names.len().checked_sub(SHOWN) {
         Some(more) if more > 0 => format!("{} and {more} more", shown.join(", ")),

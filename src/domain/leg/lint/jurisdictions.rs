@@ -33,7 +33,7 @@ pub(super) fn check(draft: &Draft<'_>, findings: &mut Vec<Finding>) {
     }
     let states: Vec<&str> = listed.iter().map(|(code, _)| *code).filter(|code| MEMBER_STATES.contains(code)).collect();
     if let (Some((_, pos)), false) = (listed.iter().find(|(code, _)| *code == "EU"), states.is_empty()) {
-        let message = format!("`EU` is listed and so are its member states {}", states.join(", "));
+        let message = format!("`EU` is listed and so are its member states {}", super::coverage::list(&states));
         let suggestion = "fine where a request shall name the state: codes are compared as they are written; \
                           otherwise keep `EU` alone";
         findings.push(draft.finding(Code::JurisdictionRedundant, *pos, message, suggestion));

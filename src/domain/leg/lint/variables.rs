@@ -73,7 +73,8 @@ fn names(draft: &Draft<'_>, findings: &mut Vec<Finding>) {
 
 fn unused(draft: &Draft<'_>, texts: &[ClaimText<'_>], findings: &mut Vec<Finding>) {
     let used: BTreeSet<&str> = texts.iter().flat_map(ClaimText::variables).collect();
-    for variable in draft.variables().iter().filter(|variable| !used.contains(variable.name)) {
+    let named = draft.variables().into_iter().filter(|variable| placeholder::is_name(variable.name));
+    for variable in named.filter(|variable| !used.contains(variable.name)) {
         let message = format!("the variable `{}` is used nowhere", variable.name);
         let suggestion = format!("use `{{{{{}}}}}` in the claim or in `references`, or remove it", variable.name);
         findings.push(draft.finding(Code::VariableUnused, variable.pos, message, suggestion));
