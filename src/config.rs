@@ -69,6 +69,8 @@ pub struct Raw {
     #[serde(default)]
     broker: Option<RawBroker>,
     #[serde(default)]
+    legal: RawLegal,
+    #[serde(default)]
     ops: RawOps,
     #[serde(default)]
     limits: RawLimits,
@@ -116,8 +118,6 @@ struct RawAgentAuth {
     #[serde(default = "default_ttl")]
     max_ttl_seconds: u64,
     #[serde(default)]
-    allow_free_form_leg: bool,
-    #[serde(default)]
     brokers: Vec<String>,
 }
 
@@ -133,6 +133,13 @@ struct RawBroker {
     max_ttl_seconds: u64,
     #[serde(default)]
     agentauth: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLegal {
+    #[serde(default)]
+    officers: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -224,7 +231,6 @@ pub const KEYS: [&str; 30] = [
     "agentauth.key",
     "agentauth.default_ttl_seconds",
     "agentauth.max_ttl_seconds",
-    "agentauth.allow_free_form_leg",
     "agentauth.brokers",
     "broker.listen",
     "broker.spiffe_id",
@@ -233,6 +239,7 @@ pub const KEYS: [&str; 30] = [
     "broker.connectors",
     "broker.max_ttl_seconds",
     "broker.agentauth",
+    "legal.officers",
     "ops.listen",
     "limits.connections",
     "limits.drain_seconds",
@@ -266,6 +273,8 @@ pub struct Config {
     pub agentauth: Option<AgentAuthConfig>,
     /// The broker, where this process runs it.
     pub broker: Option<BrokerConfig>,
+    /// Who may withdraw legal grounds, at both doors.
+    pub legal_officers: Vec<SpiffeId>,
     /// The plain listener for health, readiness and metrics.
     pub ops: SocketAddr,
     /// Connections per mTLS listener.
@@ -302,8 +311,6 @@ pub struct AgentAuthConfig {
     pub default_ttl: Ttl,
     /// The longest lifetime.
     pub max_ttl: Ttl,
-    /// Whether `leg` may be the claim itself.
-    pub allow_free_form_leg: bool,
     /// The brokers that mandates are for.
     pub brokers: Vec<SpiffeId>,
 }
@@ -398,7 +405,6 @@ impl Raw {
                     door: Door { listen: raw.listen, spiffe_id, svid: at(raw.svid), key: at(raw.key) },
                     default_ttl: ttl("agentauth.default_ttl_seconds", raw.default_ttl_seconds)?.min(max_ttl),
                     max_ttl,
-                    allow_free_form_leg: raw.allow_free_form_leg,
                     brokers,
                 })
             }
@@ -425,6 +431,12 @@ impl Raw {
             bundle_dir: at(self.bundle.dir),
             agentauth,
             broker,
+            legal_officers: self
+                .legal
+                .officers
+                .iter()
+                .map(|text| id("legal.officers", text))
+                .collect::<Result<_, _>>()?,
             ops: self.ops.listen,
             connections: in_range("limits.connections", self.limits.connections, 1..=100_000)?,
             drain: Duration::from_secs(self.limits.drain_seconds.min(600)),

@@ -134,6 +134,7 @@ issue["decision"] := answer if {
 			now := time.format(input.time * 1000000000)
 			form.valid_from <= now
 			now < form.valid_until
+			not form.withdrawn
 		},
 		# Operator, ticket, and no approval that the draft declares by itself.
 		{1 |

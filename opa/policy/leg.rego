@@ -20,25 +20,46 @@ leg_ok if {
 	act_covers(form.acts)
 	leg_class_covered(form)
 	leg_in_force(form)
+	leg_kept(form)
 	leg_grounded(leg)
 }
 
 # METADATA
-# title: The template's classes of data, where it names any, hold the act's
+# title: The template's classes of data hold the act's
 leg_class_covered(form) if act_entry.data_class in form.data_classes
-
-else if not form.data_classes
 
 # METADATA
 # title: What a basis asks beside the common members
-# description: Consent names the person and the purpose.
+# description: Consent names the purpose, and the person by a keyed commitment, never in clear.
 leg_grounded(leg) if leg.basis != "CONSENT"
 
 else if {
-	is_string(leg.data_subject)
 	is_string(leg.purpose)
-	leg.data_subject != ""
 	leg.purpose != ""
+	leg_committed(leg.data_subject)
+}
+
+# METADATA
+# title: A keyed commitment
+# description: "`hmac-sha-256:<key>:<MAC>`: 16 and 64 lower-case hexadecimal digits."
+leg_committed(text) if {
+	is_string(text)
+	parts := split(text, ":")
+	["hmac-sha-256", key, mac] = parts
+	count(key) == 16
+	count(mac) == 64
+	trim(concat("", [key, mac]), "0123456789abcdef") == ""
+}
+
+# METADATA
+# title: A template is not withdrawn, or its day of withdrawal is to come
+leg_kept(form) if not form.withdrawn
+
+else if {
+	is_number(input.time)
+	input.time > 0
+	input.time < 9000000000
+	time.format(input.time * 1000000000) < form.withdrawn
 }
 
 # METADATA
@@ -102,6 +123,17 @@ leg_explained := union({
 	{["leg_template_expired", "/poa/leg/template/id"] |
 		form := leg_template
 		not leg_in_force(form)
+		leg_kept(form)
+	},
+	{["leg_template_withdrawn", "/poa/leg/template/id"] |
+		form := leg_template
+		not leg_kept(form)
+	},
+	{["leg_data_subject_in_clear", "/poa/leg/data_subject"] |
+		input.poa.leg.basis == "CONSENT"
+		"" < input.poa.leg.data_subject
+		input.poa.leg.data_subject < []
+		not leg_committed(input.poa.leg.data_subject)
 	},
 	{["leg_basis", "/poa/leg/basis"] |
 		basis := input.poa.leg.basis

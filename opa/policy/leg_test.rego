@@ -2,7 +2,9 @@ package atb_test
 
 consent := put(put(put(put(put(medium, "/poa/leg/template/id", "consent"), "/poa/leg/basis", "CONSENT"), "/poa/act", "crm.contact.read"), "/poa/con", {}), "/request", {"connector": "crm", "method": "GET", "path": "/c", "act": "crm.contact.read", "params": {"contact_id": "C-1000"}, "digest": "d"})
 
-consented := put(put(consent, "/poa/leg/data_subject", "person-7"), "/poa/leg/purpose", "newsletter")
+consented := put(put(consent, "/poa/leg/data_subject", commitment), "/poa/leg/purpose", "newsletter")
+
+commitment := "hmac-sha-256:0123456789abcdef:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 test_leg_absent_jurisdiction if denied(drop(low, "/poa/leg/jurisdiction"), "leg_incomplete")
 
@@ -102,7 +104,7 @@ test_leg_in_force_day_before if {
 
 test_leg_template_without_classes if {
 	there := drop(world, "/leg_templates/contract/data_classes")
-	call_in(there, low).allow
+	call_in(there, low).reason == "leg_template_scope"
 }
 
 test_leg_template_of_other_class if {
@@ -118,4 +120,41 @@ test_leg_template_without_dates if {
 # The shipped templates, whatever is in them: the gate of a call compares the basis with the template's only.
 test_leg_templates_have_a_known_basis if every form in data.leg_templates {
 	form.basis in ["LI", "CONTRACT", "CONSENT", "LEGAL", "VITAL", "PUBLIC_TASK"]
+}
+
+test_leg_data_subject_in_clear if every value in [
+	"person-7",
+	"hmac-sha-256:0123456789abcdef:person-7",
+	concat("", [commitment, ":x"]),
+	upper(commitment),
+	replace(commitment, "hmac-sha-256", "sha-256"),
+	replace(commitment, "ba7816bf", "zoe@exam"),
+] {
+	doc := put(consented, "/poa/leg/data_subject", value)
+	denied(doc, "leg_data_subject_in_clear")
+}
+
+test_leg_data_subject_hostile if every value in [null, "", 5, [], {}] {
+	doc := put(consented, "/poa/leg/data_subject", value)
+	denied(doc, "leg_incomplete")
+}
+
+test_leg_withdrawn_from_its_day if every day in ["2026-01-01", "2026-09-20", "2026-09-21"] {
+	there := changed({"leg_templates": {"contract": {"withdrawn": day, "withdrawn_reason": "wrong"}}})
+	call_in(there, low).reason == "leg_template_withdrawn"
+}
+
+test_leg_not_yet_withdrawn if {
+	there := changed({"leg_templates": {"contract": {"withdrawn": "2026-09-22", "withdrawn_reason": "wrong"}}})
+	call_in(there, low).reason == "ok"
+}
+
+test_leg_withdrawn_says_more_than_expired if {
+	there := changed({"leg_templates": {"contract": {"withdrawn": "2026-01-02", "valid_until": "2026-01-03"}}})
+	call_in(there, low).reason == "leg_template_withdrawn"
+}
+
+test_leg_withdrawn_yields_no_mandate if {
+	there := changed({"leg_templates": {"contract": {"withdrawn": "2026-09-21", "withdrawn_reason": "wrong"}}})
+	ask("draft", draft_low, there).reason == "leg_template_withdrawn"
 }

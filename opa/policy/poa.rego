@@ -12,7 +12,8 @@
 #     constraints   constraint_invalid, unknown_constraint, constraint_exceeds_limit, constraint_violated,
 #                   limit_exceeded
 #     leg           leg_incomplete, leg_template_unknown, leg_template_version, leg_template_scope,
-#                   leg_template_expired, leg_basis, leg_jurisdiction
+#                   leg_template_expired, leg_template_withdrawn, leg_basis, leg_jurisdiction,
+#                   leg_data_subject_in_clear
 #     approval      agent_operator_unknown, approver_is_requester, approver_unknown, approver_operates_requester,
 #                   approver_is_accountable_party, approver_tier, approver_act, approver_workspace, same_person,
 #                   approval_missing, executive_missing, ticket_missing, leg_approval_shape
@@ -128,6 +129,7 @@ poa["decision"] := answer if {
 			now := time.format(input.time * 1000000000)
 			form.valid_from <= now
 			now < form.valid_until
+			not form.withdrawn
 		},
 		(# Approvals: nobody is asked and nobody brought, or every one brought counts.
 		{1 |

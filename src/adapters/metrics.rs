@@ -17,8 +17,11 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::domain::approval::{Challenge, ChallengeState};
 use crate::domain::id::{ChallengeId, Jti};
 use crate::domain::ledger::{Checkpoint, Entry, Outcome, Receipt};
+use crate::domain::leg::Withdrawal;
 use crate::domain::time::Timestamp;
-use crate::service::ports::{AdvanceError, Burn, BurnError, Challenges, EntryFilter, Ledger, StoreError, Stored};
+use crate::service::ports::{
+    AdvanceError, Burn, BurnError, Challenges, EntryFilter, Ledger, StoreError, Stored, WithdrawalStore,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EventLabels {
@@ -224,6 +227,22 @@ impl<S: Ledger> Ledger for Metered<S> {
 
     async fn writable(&self) -> Result<(), StoreError> {
         self.inner.writable().await
+    }
+}
+
+#[async_trait]
+impl<S: WithdrawalStore> WithdrawalStore for Metered<S> {
+    async fn withdraw(&self, withdrawal: &Withdrawal, entry: Entry) -> Result<Receipt, AdvanceError> {
+        let written = Written::of(&entry);
+        let result = self.inner.withdraw(withdrawal, entry).await;
+        if !matches!(result, Err(AdvanceError::Conflict)) {
+            self.count(&written, &result);
+        }
+        result
+    }
+
+    async fn withdrawals(&self) -> Result<Vec<Withdrawal>, StoreError> {
+        self.inner.withdrawals().await
     }
 }
 

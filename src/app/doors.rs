@@ -43,7 +43,11 @@ pub(super) async fn open(
     let mut agentauth_door = None;
     if mode.agentauth() {
         let (made, published) = core.issuer()?;
-        let app = agentauth::router(AgentAuth { issuer: Arc::clone(&made), keys: Arc::clone(&published) });
+        let app = agentauth::router(AgentAuth {
+            issuer: Arc::clone(&made),
+            withdrawals: Arc::clone(&core.withdrawn),
+            keys: Arc::clone(&published),
+        });
         let door = &core.config.agentauth.as_ref().context("the configuration has no [agentauth]")?.door;
         agentauth_door = Some(bind(core, door, app, "agentauth").await?);
         (issuer, keys) = (Some(made), Some(published));
@@ -61,7 +65,8 @@ pub(super) async fn open(
             tracing::warn!(calls = in_doubt, "calls without an outcome from before are recorded as unknown");
         }
         let upstreams = Arc::clone(&core.upstreams);
-        let app = broker::router(BrokerDoor { broker: made, upstreams, in_flight: in_flight.clone() });
+        let withdrawals = Arc::clone(&core.withdrawn);
+        let app = broker::router(BrokerDoor { broker: made, withdrawals, upstreams, in_flight: in_flight.clone() });
         let door = &core.config.broker.as_ref().context("the configuration has no [broker]")?.door;
         broker_door = Some(bind(core, door, app, "broker").await?);
     }

@@ -36,6 +36,8 @@ use crate::service::broker::{Broker, BrokerPorts};
 use crate::service::issuer::{Issuer, IssuerPorts, IssuerSettings};
 use crate::service::ports::{Clock, Entropy, Ledger as _, PolicyPoint as _};
 
+use crate::service::withdrawals::{LegWithdrawals, WithdrawalPorts};
+
 use background::HandshakeFailures;
 pub use parts::published_jwks;
 
@@ -81,6 +83,7 @@ struct Core {
     store: Arc<Metered<SqliteStore>>,
     policy: Arc<PdpPool>,
     upstreams: Arc<ArcSwap<Upstreams>>,
+    withdrawn: Arc<LegWithdrawals>,
     metrics: Metrics,
 }
 
@@ -114,10 +117,21 @@ impl App {
         let bundle = loading.await?.with_context(|| format!("the bundle `{}`", config.bundle_dir.display()))?;
         let settings =
             PdpConfig { threads: config.policy_threads, deadline: config.policy_deadline, ..PdpConfig::default() };
+        let policy = Arc::new(PdpPool::start(Arc::clone(&bundle), settings)?);
+        let store = Arc::new(Metered::new(Arc::clone(&sqlite), metrics.clone()));
+        let entropy = Arc::new(SystemEntropy);
+        let ports = WithdrawalPorts {
+            store: store.clone(),
+            policy: policy.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+        };
+        let withdrawn = LegWithdrawals::open(config.legal_officers.clone(), ports).await;
         let core = Arc::new(Core {
-            policy: Arc::new(PdpPool::start(Arc::clone(&bundle), settings)?),
-            store: Arc::new(Metered::new(Arc::clone(&sqlite), metrics.clone())),
-            entropy: Arc::new(SystemEntropy),
+            withdrawn: Arc::new(withdrawn.context("the withdrawn legal grounds")?),
+            policy,
+            store,
+            entropy,
             config,
             clock,
             trust,
@@ -224,7 +238,6 @@ impl Core {
             brokers: part.brokers.clone(),
             default_ttl: part.default_ttl,
             max_ttl: part.max_ttl,
-            allow_free_form_leg: part.allow_free_form_leg,
         };
         let ports = IssuerPorts {
             ledger: self.store.clone(),
@@ -232,6 +245,7 @@ impl Core {
             policy: self.policy.clone(),
             calls: Arc::new(parts::Routes(Arc::clone(&self.upstreams))),
             trust: self.trust_port(),
+            withdrawn: Arc::clone(&self.withdrawn),
             commit: parts::commitment_key(&self.config, &self.policy.bundle())?,
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
@@ -248,6 +262,7 @@ impl Core {
             ledger: self.store.clone(),
             policy: self.policy.clone(),
             calls: Arc::new(parts::Routes(Arc::clone(&self.upstreams))),
+            withdrawn: Arc::clone(&self.withdrawn),
             keys: Arc::new(move || Arc::clone(&keys)),
             trust: self.trust_port(),
             clock: self.clock.clone(),

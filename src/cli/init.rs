@@ -25,7 +25,7 @@ const SHIPPED_DOMAIN: &str = "atb.dev";
 
 /// Paths of the workloads that get an SVID; the last segment names the folder. One of them has an Ed25519 key, so that
 /// both algorithms are in use.
-const WORKLOADS: [(&str, KeyKind); 9] = [
+const WORKLOADS: [(&str, KeyKind); 10] = [
     ("agentauth", KeyKind::P256),
     ("broker", KeyKind::P256),
     ("agent/procurement", KeyKind::P256),
@@ -35,6 +35,7 @@ const WORKLOADS: [(&str, KeyKind); 9] = [
     ("approver/carol", KeyKind::P256),
     ("approver/alice-mobile", KeyKind::P256),
     ("connector/erp", KeyKind::P256),
+    ("legal/officer", KeyKind::P256),
 ];
 
 const EXAMPLES: &str = "EXAMPLES:
@@ -171,6 +172,9 @@ svid = "svids/broker/svid.pem"
 key = "svids/broker/key.pem"
 spiffe_id = "spiffe://{domain}/broker"
 connectors = "connectors"
+
+[legal]
+officers = ["spiffe://{domain}/legal/officer"]
 
 [ops]
 listen = "127.0.0.1:9464"

@@ -14,6 +14,8 @@ pub mod demo;
 pub mod init;
 mod issue;
 mod leg;
+pub mod leg_commit;
+pub mod leg_withdraw;
 mod mandate;
 pub(crate) mod output;
 mod serve;

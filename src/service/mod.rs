@@ -10,3 +10,5 @@ pub mod issuer;
 pub mod broker;
 
 pub mod auditor;
+
+pub mod withdrawals;

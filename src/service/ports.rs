@@ -9,6 +9,7 @@ use crate::domain::approval::{Challenge, ChallengeState};
 use crate::domain::id::{ChallengeId, ConnectorId, Jti, WorkspaceId};
 use crate::domain::json::Object;
 use crate::domain::ledger::{Checkpoint, Entry, EventType, Receipt};
+use crate::domain::leg::Withdrawal;
 use crate::domain::policy::{Assessment, Bundle, Decision, IssueDecision, PolicyInput};
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::time::Timestamp;
@@ -161,6 +162,18 @@ pub trait Challenges: Send + Sync {
 
     /// Waits until the challenge is at another version than `version` or `millis` have passed.
     async fn changed(&self, id: ChallengeId, version: u64, millis: u64);
+}
+
+/// The withdrawn legal grounds. The same transaction and durability rules as [`Ledger`].
+#[async_trait]
+pub trait WithdrawalStore: Send + Sync {
+    /// Keeps a withdrawal and appends `entry`, both or neither.
+    ///
+    /// `AdvanceError::Conflict` when the same was withdrawn before; nothing is written then.
+    async fn withdraw(&self, withdrawal: &Withdrawal, entry: Entry) -> Result<Receipt, AdvanceError>;
+
+    /// Every withdrawal. Read at start, not on calls.
+    async fn withdrawals(&self) -> Result<Vec<Withdrawal>, StoreError>;
 }
 
 /// A verdict, and the bundle that gave it: the one to name in mandates and records, even if another was activated since.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::body;
+use super::leg::{self, LegDoor};
 use super::problem::Problem;
 use super::server::Peer;
 use crate::domain::approval::{Challenge, ChallengeState};
@@ -25,6 +26,7 @@ use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
 use crate::domain::text::PlainText;
 use crate::service::issuer::{Issued, Issuer};
 use crate::service::refusal::{Code, Refusal};
+use crate::service::withdrawals::LegWithdrawals;
 
 /// The longest that `?wait=` may ask for, in seconds.
 const MAX_WAIT_SECONDS: u64 = 60;
@@ -36,6 +38,8 @@ const MAX_LISTED: u32 = 200;
 pub struct AgentAuth {
     /// The use cases.
     pub issuer: Arc<Issuer>,
+    /// The withdrawals of this process.
+    pub withdrawals: Arc<LegWithdrawals>,
     /// The keys to publish.
     pub keys: Arc<MandateKeys>,
 }
@@ -53,6 +57,7 @@ pub fn router(state: AgentAuth) -> Router {
         .route("/templates/{id}", get(template))
         .route("/.well-known/jwks.json", get(jwks))
         .route("/.well-known/atb-configuration", get(configuration))
+        .merge(leg::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(state.clone(), admit))
@@ -309,7 +314,8 @@ async fn jwks(State(state): State<AgentAuth>) -> Response {
 }
 
 /// `GET /.well-known/atb-configuration`
-async fn configuration(State(state): State<AgentAuth>) -> Response {
+async fn configuration(State(state): State<AgentAuth>, Extension(Peer(peer)): Extension<Peer>) -> Response {
+    let bundle = state.issuer.bundle();
     let settings = state.issuer.settings();
     Json(json!({
         "issuer": settings.id,
@@ -324,8 +330,9 @@ async fn configuration(State(state): State<AgentAuth>) -> Response {
         "default_ttl_seconds": settings.default_ttl,
         "max_ttl_seconds": settings.max_ttl,
         "max_wait_seconds": MAX_WAIT_SECONDS,
-        "free_form_leg": settings.allow_free_form_leg,
-        "bundle": state.issuer.bundle().revision(),
+        "leg_withdrawals_endpoint": "/leg/withdrawals",
+        "free_form_leg": bundle.workspace(&bundle.workspace_of(peer.id())).free_form_leg,
+        "bundle": bundle.revision(),
     }))
     .into_response()
 }
@@ -338,6 +345,16 @@ async fn unknown(State(state): State<AgentAuth>, Extension(Peer(peer)): Extensio
 async fn wrong_method(State(state): State<AgentAuth>, Extension(Peer(peer)): Extension<Peer>) -> Problem {
     let refusal = Refusal::new(Code::MethodNotAllowed, "this path takes another method");
     state.issuer.refuse_at_door(peer.id(), refusal).await.into()
+}
+
+impl LegDoor for AgentAuth {
+    fn withdrawals(&self) -> &LegWithdrawals {
+        &self.withdrawals
+    }
+
+    async fn refused(&self, caller: &SpiffeId, refusal: Refusal) -> Refusal {
+        self.issuer.refuse_at_door(caller, refusal).await
+    }
 }
 
 impl AgentAuth {

@@ -18,13 +18,16 @@ use axum::{Extension, Json, Router};
 use tokio::sync::watch;
 
 use super::body;
+use super::leg::{self, LegDoor};
 use super::problem::Problem;
 use super::server::Peer;
 use crate::adapters::connectors::{CallEnd, CallFault, CallRefused, Connectors, Forward, Slot, Target, UpstreamPool};
 use crate::domain::action::CallRequest;
 use crate::domain::ledger::Outcome;
+use crate::domain::spiffe::SpiffeId;
 use crate::service::broker::{Broker, CallInDoubt, CallOutcome, IncomingCall};
 use crate::service::refusal::{Code, Refusal};
+use crate::service::withdrawals::LegWithdrawals;
 
 /// The connectors in force and their pooled connections.
 pub struct Upstreams {
@@ -39,6 +42,8 @@ pub struct Upstreams {
 pub struct BrokerDoor {
     /// The use cases.
     pub broker: Arc<Broker>,
+    /// The withdrawals of this process.
+    pub withdrawals: Arc<LegWithdrawals>,
     /// The connectors.
     pub upstreams: Arc<ArcSwap<Upstreams>>,
     /// Outcomes that are being recorded: a clone lives as long as one is not on record.
@@ -64,11 +69,22 @@ impl InFlight {
     }
 }
 
+impl LegDoor for BrokerDoor {
+    fn withdrawals(&self) -> &LegWithdrawals {
+        &self.withdrawals
+    }
+
+    async fn refused(&self, caller: &SpiffeId, refusal: Refusal) -> Refusal {
+        self.broker.refuse_at_door(caller, refusal).await
+    }
+}
+
 /// The routes of the broker.
 pub fn router(state: BrokerDoor) -> Router {
     Router::new()
         .route("/c/{connector}/{*path}", any(call))
         .route("/v1/decide", post(decide))
+        .merge(leg::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(axum::middleware::from_fn_with_state(state.clone(), admit))

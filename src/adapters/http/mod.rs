@@ -4,6 +4,7 @@ pub mod agentauth;
 mod body;
 pub mod broker;
 pub mod client;
+pub mod leg;
 pub mod ops;
 pub mod problem;
 pub mod server;

@@ -18,6 +18,7 @@ use sqlx::{Connection as _, Row as _};
 use super::batch::Batch;
 use super::op::{Answer, Op, Prepared};
 use super::rows::{advance_challenge, insert_nodes, millis, number, open_challenge, prune};
+use super::withdrawals;
 use crate::domain::id::{ChallengeId, Sha256Digest};
 use crate::domain::ledger::{Checkpoint, Entry, LogKey, Origin, Receipt, Subtree};
 use crate::domain::time::Timestamp;
@@ -280,6 +281,13 @@ impl Group {
             Op::Advance { version, row, entry } => {
                 let advanced = advance_challenge(tx, version, &row).await?;
                 self.challenge(advanced, row.id, entry)
+            }
+            Op::Withdraw { row, entry } => {
+                if withdrawals::insert(tx, &row).await? {
+                    self.append(entry)
+                } else {
+                    Verdict::Conflict
+                }
             }
             Op::Prune { now } => Verdict::Pruned(prune(tx, now).await?),
             Op::Probe => Verdict::Probed,

@@ -16,6 +16,7 @@ mod source;
 mod sqlite;
 mod stats;
 mod vkey;
+mod withdrawals;
 mod writer;
 
 pub use reader::SqliteReader;

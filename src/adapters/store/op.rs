@@ -1,6 +1,7 @@
 //! What callers ask the writer for, prepared in the caller's task so that the one writer has the less to do.
 
 use super::rows::ChallengeRow;
+use super::withdrawals::WithdrawalRow;
 use crate::domain::id::Jti;
 use crate::domain::ledger::{Entry, LeafHash, Receipt};
 use crate::domain::time::Timestamp;
@@ -49,6 +50,10 @@ pub(super) enum Op {
     Advance {
         version: u64,
         row: ChallengeRow,
+        entry: Prepared,
+    },
+    Withdraw {
+        row: WithdrawalRow,
         entry: Prepared,
     },
     Prune {

@@ -146,7 +146,7 @@ impl SqliteStore {
         }
     }
 
-    async fn change(&self, op: Op) -> Result<Receipt, AdvanceError> {
+    pub(super) async fn change(&self, op: Op) -> Result<Receipt, AdvanceError> {
         match self.ask(op).await? {
             Answer::Written(receipt) => Ok(receipt),
             Answer::Conflict => Err(AdvanceError::Conflict),

@@ -11,6 +11,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::{leg_commit, leg_withdraw};
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -27,6 +29,10 @@ enum LegCommand {
     Render(render::Args),
     /// Say in words what changed in law between two versions.
     Diff(diff::Args),
+    /// Print the keyed commitment of a value, for who must find or check a data subject.
+    Commit(leg_commit::CommitArgs),
+    /// End a template's version or a consent, and every live mandate that rests on it.
+    Withdraw(leg_withdraw::WithdrawArgs),
 }
 
 /// Runs `atb leg`.
@@ -39,5 +45,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         LegCommand::Lint(args) => lint::run(&args),
         LegCommand::Render(args) => render::run(&args),
         LegCommand::Diff(args) => diff::run(&args),
+        LegCommand::Commit(args) => leg_commit::commit(&args),
+        LegCommand::Withdraw(args) => leg_withdraw::withdraw(args).await,
     }
 }

@@ -44,6 +44,8 @@ pub enum EventType {
     PolicyRefused,
     /// A caller was refused at the door, before anything was asked.
     AuthenticationFailed,
+    /// A legal officer withdrew a template's version or a consent.
+    LegWithdrawn,
     /// The service started; its configuration's digest is in `detail`.
     ServiceStarted,
     /// The service stopped in order.
@@ -52,7 +54,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of this enum.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::PoaIssued,
         Self::PoaIssuedDualControl,
         Self::PoaChallengeCreated,
@@ -67,6 +69,7 @@ impl EventType {
         Self::PolicyActivated,
         Self::PolicyRefused,
         Self::AuthenticationFailed,
+        Self::LegWithdrawn,
         Self::ServiceStarted,
         Self::ServiceStopped,
     ];
@@ -88,6 +91,7 @@ impl EventType {
             Self::PolicyActivated => "policy_activated",
             Self::PolicyRefused => "policy_refused",
             Self::AuthenticationFailed => "authentication_failed",
+            Self::LegWithdrawn => "leg_withdrawn",
             Self::ServiceStarted => "service_started",
             Self::ServiceStopped => "service_stopped",
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::claim::LegGround;
+use super::claim::{AccountableParty, LegGround};
 use super::commitment::{Commit, Commitment};
 use super::document::{TemplateVariable, VariableKind};
 use super::placeholder::{Part, parts};
@@ -76,7 +76,7 @@ impl LegTemplate {
         claim.insert("template".to_owned(), json!(self.reference()));
         let ground: LegGround = json::read(Value::Object(claim))
             .map_err(|error| BindError::Claim(format!("{} at `{}`", error.detail, error.pointer)))?;
-        self.accountable(&ground).map_err(BindError::AccountableParty)?;
+        self.accountable(&ground.as_leg().accountable_party).map_err(BindError::AccountableParty)?;
         Ok(ground)
     }
 
@@ -92,8 +92,7 @@ impl LegTemplate {
     }
 
     /// Whether the accountable party is one that the template takes; the member that is not.
-    pub(super) fn accountable(&self, ground: &LegGround) -> Result<(), &'static str> {
-        let party = &ground.as_leg().accountable_party;
+    pub(super) fn accountable(&self, party: &AccountableParty) -> Result<(), &'static str> {
         if !self.document().accountable_party.types.contains(&party.kind) {
             return Err("type");
         }

@@ -10,10 +10,12 @@ mod commitment;
 mod day;
 pub mod diff;
 mod document;
+mod ground;
 pub mod lint;
 mod placeholder;
 mod template;
 mod validate;
+mod withdrawal;
 
 pub use bind::BindError;
 pub use claim::{
@@ -25,8 +27,10 @@ pub use day::{Day, DayError};
 pub use document::{
     AccountablePartyRule, EvidenceKind, EvidenceRule, TemplateDocument, TemplateVariable, VariableKind,
 };
+pub use ground::GroundDefect;
 pub use template::{LegTemplate, TemplateState, Templates};
 pub use validate::{TemplateDefect, TemplateError};
+pub use withdrawal::{TemplateVersion, TemplateVersionError, Withdrawal, Withdrawals, Withdrawn};
 
 #[cfg(test)]
 pub(crate) use commitment::testing;

@@ -11,10 +11,12 @@ use std::sync::Arc;
 use super::facts;
 use super::ports::{Burn, BurnError, CallDirectory, Clock, Entropy, Ledger, PolicyPoint};
 use super::refusal::{Code, Refusal};
+use super::withdrawals::LegWithdrawals;
 use crate::domain::action::CallRequest;
 use crate::domain::id::{DecisionId, EventId, WorkspaceId};
 use crate::domain::jose::MandateKeys;
 use crate::domain::ledger::{Entry, EventType, Receipt, Subject};
+use crate::domain::leg::GroundDefect;
 use crate::domain::mandate::{
     BoundMandate, Expected, MandateError, ProvenApprovals, UnverifiedMandate, VerifiedMandate,
 };
@@ -35,6 +37,8 @@ pub struct BrokerPorts {
     pub calls: Arc<dyn CallDirectory>,
     /// AgentAuth's keys in force.
     pub keys: Arc<dyn Fn() -> Arc<MandateKeys> + Send + Sync>,
+    /// What was withdrawn.
+    pub withdrawn: Arc<LegWithdrawals>,
     /// The trust bundles in force.
     pub trust: Arc<dyn Fn() -> Arc<TrustBundles> + Send + Sync>,
     /// The time.
@@ -201,6 +205,8 @@ impl Broker {
         attempt.subject.approvers = approvals.facts().iter().map(|fact| fact.id.clone()).collect();
         attempt.subject.challenge_id = approvals.challenge().map(|(id, _)| id);
         mandate.covers(call).map_err(|error| Refusal::because(Code::Denied, error.code(), error.to_string()))?;
+        let leg = &mandate.claims().leg;
+        self.ports.withdrawn.check(leg).map_err(|defect| ground_refused(&defect))?;
         let input = facts::of_call(mandate, call, approvals, &attempt.workspace, attempt.arrived);
         let judged = self.ports.policy.decide(input).await;
         attempt.subject.bundle = Some(judged.bundle.revision().clone());
@@ -210,10 +216,7 @@ impl Broker {
             return Err(Refusal::by_policy(&judged.verdict));
         }
         facts::check_params(&judged.bundle, call)?;
-        if !judged.bundle.templates().knows(&mandate.claims().leg.template) {
-            let detail = "the mandate's legal template is not in force any more";
-            return Err(Refusal::because(Code::Denied, "leg_template_unknown", detail));
-        }
+        judged.bundle.templates().holds(leg, attempt.arrived).map_err(|defect| ground_refused(&defect))?;
         Ok(judged.verdict)
     }
 
@@ -300,6 +303,12 @@ impl Broker {
         }
         Ok(count)
     }
+}
+
+/// The ground of a mandate does not hold (any more).
+fn ground_refused(defect: &GroundDefect) -> Refusal {
+    let pointer = format!("/poa/leg{}", defect.pointer());
+    Refusal::because(Code::Denied, defect.code(), defect.to_string()).at(pointer, defect.to_string())
 }
 
 fn mandate_refused(error: &MandateError) -> Refusal {

@@ -77,7 +77,12 @@ impl Issuer {
                 return Err(self.refuse(EventType::PoaApprovalRefused, subject, refusal).await);
             }
         };
-        match self.count(stored, &verified).await {
+        // A vote for what cannot be redeemed any more would look like one that counts.
+        let counted = match self.not_withdrawn(stored.value.ask().leg.as_leg()) {
+            Ok(()) => self.count(stored, &verified).await,
+            Err(refusal) => Err(refusal),
+        };
+        match counted {
             Ok(challenge) => Ok(Approval { challenge }),
             Err(refusal) => Err(self.refuse(EventType::PoaApprovalRefused, subject, refusal).await),
         }

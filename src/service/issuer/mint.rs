@@ -60,6 +60,7 @@ impl Issuer {
         loop {
             let stored = self.own_challenge(caller, id).await?;
             *subject = subject_of(&stored.value);
+            self.not_withdrawn(stored.value.ask().leg.as_leg())?;
             match stored.value.clone().approved(self.now()) {
                 Ok(_) => return self.redeem(stored).await.map(Box::new).map(super::Issued::Minted),
                 Err(ChallengeClosed::StillPending) => {}
@@ -139,6 +140,7 @@ impl Issuer {
             Err(closed) => return Err(Retry::Refused(self.closed(stored, closed).await)),
         };
         let subject = subject_of(&stored.value);
+        self.not_withdrawn(stored.value.ask().leg.as_leg()).map_err(|r| Retry::Refused(r.decided(decision_id)))?;
         let bundle = self.still_allowed(&stored.value, now).await;
         let bundle = bundle.map_err(|refusal| Retry::Refused(refusal.decided(decision_id)))?;
         let draft = approved.as_challenge().draft().clone();

@@ -6,6 +6,7 @@
 //! [`SealedMandate::release`]: crate::domain::mandate::SealedMandate::release
 
 mod approve;
+mod ground;
 mod mint;
 mod request;
 
@@ -16,6 +17,7 @@ use josekit::jws::JwsSigner;
 use super::facts::{self, Asked};
 use super::ports::{AdvanceError, CallDirectory, Challenges, Clock, Entropy, Judged, Ledger, PolicyPoint};
 use super::refusal::{Code, Refusal};
+use super::withdrawals::LegWithdrawals;
 use crate::domain::action::CallRequest;
 use crate::domain::approval::{Ask, CallView, Challenge, ChallengeDraft};
 use crate::domain::id::{ChallengeId, DecisionId, EventId, Jti, KeyId, WorkspaceId};
@@ -41,8 +43,6 @@ pub struct IssuerSettings {
     pub default_ttl: Ttl,
     /// The longest lifetime that may be asked for.
     pub max_ttl: Ttl,
-    /// Whether `leg` may be the claim itself.
-    pub allow_free_form_leg: bool,
 }
 
 /// The signing key, as josekit's trait, under its thumbprint.
@@ -65,6 +65,8 @@ pub struct IssuerPorts {
     pub calls: Arc<dyn CallDirectory>,
     /// The trust bundles in force.
     pub trust: Arc<dyn Fn() -> Arc<TrustBundles> + Send + Sync>,
+    /// What was withdrawn.
+    pub withdrawn: Arc<LegWithdrawals>,
     /// The key of commitments to personal data in grounds; needed where a template commits to a variable.
     pub commit: Option<Arc<dyn Commit>>,
     /// The time.
@@ -177,7 +179,7 @@ impl Issuer {
             entry.and_then(|entry| entry.max_ttl()).map_or(self.settings.max_ttl, |cap| cap.min(self.settings.max_ttl));
         let ask = Ask {
             sub: agent.clone(),
-            leg: self.ground(&bundle, request.leg)?,
+            leg: self.ground(&bundle, &workspace, request.leg, now)?,
             act: request.act,
             con: request.con,
             req: call.as_ref().map(CallRequest::binding),
@@ -238,23 +240,6 @@ impl Issuer {
             let pointer = format!("/request{}", refused.pointer);
             Refusal::because(Code::CallRefused, refused.code, refused.detail.clone()).at(pointer, refused.detail)
         })
-    }
-
-    fn ground(&self, bundle: &Bundle, leg: LegRequest) -> Result<crate::domain::leg::LegGround, Refusal> {
-        let refused = |detail: String| Refusal::new(Code::LegRefused, detail.clone()).at("/leg", detail);
-        match leg {
-            LegRequest::Template { template, vars } => {
-                let template = bundle.templates().find(&template).map_err(|error| refused(error.to_string()))?;
-                template.bind(&vars, self.ports.commit.as_deref()).map_err(|error| refused(error.to_string()))
-            }
-            LegRequest::Claim(_) if !self.settings.allow_free_form_leg => {
-                Err(refused("this AgentAuth takes legal grounds by template only".to_owned()))
-            }
-            LegRequest::Claim(ground) if !bundle.templates().knows(&ground.as_leg().template) => {
-                Err(refused("the ground names no template in force".to_owned()))
-            }
-            LegRequest::Claim(ground) => Ok(*ground),
-        }
     }
 
     fn ttl(&self, asked: Option<u64>, cap: Ttl) -> Result<Ttl, Refusal> {

@@ -198,8 +198,8 @@ impl Checker<'_, '_> {
             self.add(Code::ClaimMember, pos, message, format!("remove it: {why}"));
             return;
         }
-        let absent = fields.iter().map(|field| field.name).filter(|name| node.member(name).is_none());
-        let suggestion = match nearest(name, absent) {
+        let suggestion = match nearest(name, fields.iter().map(|field| field.name)) {
+            Some(known) if node.member(known).is_some() => format!("remove it: `{known}` is there too"),
             Some(known) => format!("did you mean `{known}`?"),
             None => format!("there are {}", fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", ")),
         };

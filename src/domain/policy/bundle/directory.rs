@@ -73,11 +73,20 @@ impl From<ActPattern> for String {
     }
 }
 
+/// What the agents of a workspace may do beyond the usual.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workspace {
+    /// Whether `leg` may be the claim itself; it is held against the template that it names.
+    pub free_form_leg: bool,
+}
+
 /// Approvers and agents by identity.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Directories {
     pub(super) approvers: BTreeMap<SpiffeId, Approver>,
     pub(super) agents: BTreeMap<SpiffeId, Agent>,
+    pub(super) workspaces: BTreeMap<WorkspaceId, Workspace>,
 }
 
 impl Directories {

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-pub use directory::{ActPattern, Agent, Approver};
+pub use directory::{ActPattern, Agent, Approver, Workspace};
 pub use files::{BundleFiles, MAX_BYTES, MAX_FILES};
 pub use finding::{BundleError, Finding, Place};
 
@@ -55,8 +55,11 @@ impl Bundle {
         let data = data::read(files).map_err(BundleError::new)?;
         let revision = revision(files, digest)?;
         let catalogue = catalogue(&data)?;
-        let directories =
-            Directories { approvers: typed_or_empty(&data, "approvers")?, agents: typed_or_empty(&data, "agents")? };
+        let directories = Directories {
+            approvers: typed_or_empty(&data, "approvers")?,
+            agents: typed_or_empty(&data, "agents")?,
+            workspaces: typed_or_empty(&data, "workspaces")?,
+        };
         let templates = Templates::parse(&typed_or_empty(&data, "leg_templates")?).map_err(|error| {
             let place = data.place("leg_templates", &format!("/{}{}", error.template, error.pointer));
             BundleError::from(Finding::new(place, error.to_string(), "correct the template; `atb leg lint` says more"))
@@ -103,6 +106,11 @@ impl Bundle {
     /// Where an identity belongs; `default` where nothing is said.
     pub fn workspace_of(&self, id: &SpiffeId) -> WorkspaceId {
         self.directories.workspace_of(id)
+    }
+
+    /// What a workspace may beyond the usual; one that the bundle does not name may nothing more.
+    pub fn workspace(&self, id: &WorkspaceId) -> Workspace {
+        self.directories.workspaces.get(id).copied().unwrap_or_default()
     }
 
     /// The legal templates in force.
