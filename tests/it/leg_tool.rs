@@ -85,7 +85,9 @@ fn a_warning_fails_only_a_strict_run_and_annotations_name_the_place() {
     let github = lint(&folder, "github");
     assert_eq!(github.code, 1);
     assert!(
-        github.out.starts_with("::warning file=leg_templates/orders/data.yaml,line=38,col=3,title=leg_variable_unused::"),
+        github
+            .out
+            .starts_with("::warning file=leg_templates/orders/data.yaml,line=38,col=3,title=leg_variable_unused::"),
         "{github:?}"
     );
 }
@@ -142,7 +144,10 @@ fn a_template_is_rendered_as_the_services_would_bind_it() {
     assert_eq!(ran["claim"]["template"], ran["template"]);
     assert_eq!((&ran["committed"], &ran["warnings"]), (&json!([]), &json!([])));
     let read = ran["approver_reads"].to_string();
-    assert!(read.contains("erp.order.read (low tier)") && read.contains("Fulfil an order under contract MSA-7"), "{read}");
+    assert!(
+        read.contains("erp.order.read (low tier)") && read.contains("Fulfil an order under contract MSA-7"),
+        "{read}"
+    );
     let text = render("orders", &[]).ok();
     assert!(text.out.contains(ran["digest"].as_str().unwrap()), "the same claim has the same digest: {text:?}");
 }
@@ -150,14 +155,23 @@ fn a_template_is_rendered_as_the_services_would_bind_it() {
 #[test]
 fn what_is_committed_is_shown_as_committed_and_never_in_clear() {
     let vars = [
-        "--dir", ".", "--act", "crm.contact.read", "--var", "consent_ref=C-7", "--var", "accountable_id=dave", "--var",
-        "purpose=newsletter", "--var", "data_subject=Zoe Doe",
+        "--dir",
+        ".",
+        "--act",
+        "crm.contact.read",
+        "--var",
+        "consent_ref=C-7",
+        "--var",
+        "accountable_id=dave",
+        "--var",
+        "purpose=newsletter",
+        "--var",
+        "data_subject=Zoe Doe",
     ];
     for format in ["text", "json"] {
-        let ran = Ran::of(
-            atb(["leg", "render", "newsletter", "--format", format]).args(vars).current_dir(fixture("good")),
-        )
-        .ok();
+        let ran =
+            Ran::of(atb(["leg", "render", "newsletter", "--format", format]).args(vars).current_dir(fixture("good")))
+                .ok();
         assert!(!ran.out.contains("Zoe") && !ran.err.contains("Zoe"), "{ran:?}");
         assert!(ran.out.contains("hmac-sha-256:"), "{ran:?}");
         assert!(format == "json" || ran.out.contains("`data_subject` is committed"), "{ran:?}");
@@ -186,7 +200,9 @@ fn a_difference_is_told_in_words_and_wider_needs_a_version() {
     let folder = fixture("leg_changed_meaning");
     let wider = leg(&folder, ["diff", "earlier", "leg_templates/orders"]);
     assert_eq!(wider.code, 1, "{wider:?}");
-    for words in ["  wider     the ground now also holds in `FR`", "  wider     data is kept longer: 3650 days instead of 365"] {
+    for words in
+        ["  wider     the ground now also holds in `FR`", "  wider     data is kept longer: 3650 days instead of 365"]
+    {
         assert!(wider.out.contains(words), "{wider:?}");
     }
     assert!(wider.err.contains("raise `version`"), "{wider:?}");

@@ -41,7 +41,9 @@ impl Found {
         }
         let file = if path.is_dir() {
             let file = DATA.iter().map(|name| path.join(name)).find(|file| file.is_file());
-            file.with_context(|| format!("{}: neither a bundle with `{FOLDER}` nor a template's folder", path.display()))?
+            file.with_context(|| {
+                format!("{}: neither a bundle with `{FOLDER}` nor a template's folder", path.display())
+            })?
         } else {
             path.to_owned()
         };
@@ -75,8 +77,7 @@ impl Found {
                 let value = value_of(source)?;
                 let id = source.folder.as_deref().or_else(|| value.get("id")?.as_str()).unwrap_or_default();
                 let id = id.parse().with_context(|| source.file.clone())?;
-                LegTemplate::parse(&id, &value)
-                    .with_context(|| format!("{}: `atb leg lint` says more", source.file))
+                LegTemplate::parse(&id, &value).with_context(|| format!("{}: `atb leg lint` says more", source.file))
             })
             .collect()
     }

@@ -49,7 +49,10 @@ fn row(template: &LegTemplate, catalogue: Option<&Catalogue>, today: Day, soon_d
     let document = template.document();
     let covered = catalogue.map(|catalogue| {
         let covered = |act: &_| document.acts.iter().any(|pattern| pattern.covers(act));
-        catalogue.iter().filter(|(act, entry)| covered(act) && document.data_classes.contains(&entry.data_class)).count()
+        catalogue
+            .iter()
+            .filter(|(act, entry)| covered(act) && document.data_classes.contains(&entry.data_class))
+            .count()
     });
     json!({
         "id": document.id, "version": document.version, "title": document.title, "basis": document.basis,

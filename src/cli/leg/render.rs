@@ -143,7 +143,7 @@ fn variables(args: &Args, document: &TemplateDocument) -> anyhow::Result<Map<Str
 
 /// What does not fit, each with what would.
 fn misfits(document: &TemplateDocument, vars: &Map<String, Value>, error: &BindError) -> Vec<String> {
-    let fits = |name: &str| document.variables.get(name).map(|variable| describe(variable)).unwrap_or_default();
+    let fits = |name: &str| document.variables.get(name).map(describe).unwrap_or_default();
     match error {
         BindError::MissingVariable(_) => document
             .variables
@@ -182,7 +182,10 @@ fn scope(document: &TemplateDocument, leg: &Leg, entry: Option<(&ActionName, &Ca
         }
         if !document.data_classes.contains(&entry.data_class) {
             let class = json!(entry.data_class);
-            warnings.push(format!("the template does not carry {} data: a request would be refused", class.as_str().unwrap_or_default()));
+            warnings.push(format!(
+                "the template does not carry {} data: a request would be refused",
+                class.as_str().unwrap_or_default()
+            ));
         }
     }
     warnings

@@ -11,8 +11,24 @@ use crate::domain::policy::bundle::ActPattern;
 
 /// Members that have a rule of their own; another one that differs is `other`.
 const RULED: [&str; 18] = [
-    "id", "version", "title", "summary", "owner", "basis", "valid_from", "valid_until", "withdrawn", "withdrawn_reason",
-    "jurisdictions", "acts", "data_classes", "accountable_party", "references", "retention_days", "evidence", "variables",
+    "id",
+    "version",
+    "title",
+    "summary",
+    "owner",
+    "basis",
+    "valid_from",
+    "valid_until",
+    "withdrawn",
+    "withdrawn_reason",
+    "jurisdictions",
+    "acts",
+    "data_classes",
+    "accountable_party",
+    "references",
+    "retention_days",
+    "evidence",
+    "variables",
 ];
 
 pub(super) fn compare(old: &Value, new: &Value, catalogue: Option<&Catalogue>, changes: &mut Vec<Change>) {
@@ -56,7 +72,11 @@ fn basis(old: &Value, new: &Value, changes: &mut Vec<Change>) {
 fn lists(old: &Value, new: &Value, changes: &mut Vec<Change>) {
     for (field, added, removed) in [
         ("jurisdictions", "the ground now also holds in", "the ground no longer holds in"),
-        ("data_classes", "the ground now also carries data of the class", "the ground no longer carries data of the class"),
+        (
+            "data_classes",
+            "the ground now also carries data of the class",
+            "the ground no longer carries data of the class",
+        ),
     ] {
         let pointer = format!("/{field}");
         let (before, after) = (texts(old, &pointer), texts(new, &pointer));
@@ -91,7 +111,8 @@ fn acts(old: &Value, new: &Value, catalogue: Option<&Catalogue>, changes: &mut V
     }
     if let Some(catalogue) = catalogue {
         let covered = |patterns: &BTreeSet<String>| -> BTreeSet<String> {
-            let patterns: Vec<ActPattern> = patterns.iter().filter_map(|p| ActPattern::try_from(p.clone()).ok()).collect();
+            let patterns: Vec<ActPattern> =
+                patterns.iter().filter_map(|p| ActPattern::try_from(p.clone()).ok()).collect();
             let acts = catalogue.iter().map(|(act, _)| act);
             acts.filter(|act| patterns.iter().any(|p| p.covers(act))).map(|act| act.as_str().to_owned()).collect()
         };
@@ -114,7 +135,11 @@ fn acts(old: &Value, new: &Value, catalogue: Option<&Catalogue>, changes: &mut V
         changes.push(Change::new(Effect::Narrower, "acts", words));
     }
     if more.is_empty() && less.is_empty() {
-        changes.push(Change::new(Effect::Same, "acts", "the list of acts is written in another way and covers the same"));
+        changes.push(Change::new(
+            Effect::Same,
+            "acts",
+            "the list of acts is written in another way and covers the same",
+        ));
     }
 }
 
@@ -136,9 +161,15 @@ fn validity(old: &Value, new: &Value, changes: &mut Vec<Change>) {
         }
     }
     match (text(old, "withdrawn"), text(new, "withdrawn")) {
-        (None, Some(day)) => changes.push(Change::new(Effect::Narrower, "withdrawn", format!("withdrawn from {day} on"))),
+        (None, Some(day)) => {
+            changes.push(Change::new(Effect::Narrower, "withdrawn", format!("withdrawn from {day} on")))
+        }
         (Some(day), None) => {
-            changes.push(Change::new(Effect::Wider, "withdrawn", format!("it was withdrawn from {day} on and is not any more")));
+            changes.push(Change::new(
+                Effect::Wider,
+                "withdrawn",
+                format!("it was withdrawn from {day} on and is not any more"),
+            ));
         }
         (Some(before), Some(after)) if before != after => {
             let effect = if after < before { Effect::Narrower } else { Effect::Wider };

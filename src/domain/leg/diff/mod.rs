@@ -91,7 +91,9 @@ pub fn compare_sets(
         let changes = match (before, after) {
             (Some(before), Some(after)) => compare(before, after, catalogue),
             (None, Some(_)) => vec![Change::new(Effect::Wider, "", "the template is new")],
-            (Some(_), None) => vec![Change::new(Effect::Narrower, "", "the template is gone: mandates that rest on it end")],
+            (Some(_), None) => {
+                vec![Change::new(Effect::Narrower, "", "the template is gone: mandates that rest on it end")]
+            }
             (None, None) => Vec::new(),
         };
         TemplateDiff { id: id.clone(), old_version: version(before), new_version: version(after), changes }

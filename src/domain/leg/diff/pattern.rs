@@ -18,12 +18,8 @@ static COUNTS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\{([0-9]+
 pub(super) fn compare_patterns(field: &str, what: &str, old: Option<&str>, new: Option<&str>) -> Option<Change> {
     match (old, new) {
         (Some(old), Some(new)) if old != new => Some(changed(field, what, old, new)),
-        (None, Some(new)) => {
-            Some(Change::new(Effect::Narrower, field, format!("{what} must now match {new}")))
-        }
-        (Some(old), None) => {
-            Some(Change::new(Effect::Wider, field, format!("{what} no longer has to match {old}")))
-        }
+        (None, Some(new)) => Some(Change::new(Effect::Narrower, field, format!("{what} must now match {new}"))),
+        (Some(old), None) => Some(Change::new(Effect::Wider, field, format!("{what} no longer has to match {old}"))),
         _ => None,
     }
 }
@@ -33,7 +29,9 @@ fn changed(field: &str, what: &str, old: &str, new: &str) -> Change {
         let more: Vec<String> = after.difference(&before).cloned().collect();
         let less: Vec<String> = before.difference(&after).cloned().collect();
         let text = match (more.as_slice(), less.as_slice()) {
-            ([], []) => return Change::new(Effect::Same, field, format!("the pattern of {what} is written in another way")),
+            ([], []) => {
+                return Change::new(Effect::Same, field, format!("the pattern of {what} is written in another way"));
+            }
             (more, []) => (Effect::Wider, format!("{what} may now also be {}", more.join(", "))),
             ([], less) => (Effect::Narrower, format!("{what} can no longer be {}", less.join(", "))),
             (more, less) => {

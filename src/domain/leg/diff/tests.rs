@@ -79,7 +79,8 @@ fn with_a_catalogue_the_acts_are_named_and_a_family_counts_for_what_comes_later(
         "parameters": {"type": "object", "additionalProperties": false, "properties": {}}, "limits": {},
     });
     let catalogue: Catalogue =
-        serde_json::from_value(json!({"erp.order.read": entry, "erp.order.create": entry, "crm.lead.create": entry})).unwrap();
+        serde_json::from_value(json!({"erp.order.read": entry, "erp.order.create": entry, "crm.lead.create": entry}))
+            .unwrap();
     let with = |acts: Value| {
         let mut new = template();
         new["acts"] = acts;
@@ -95,7 +96,12 @@ fn with_a_catalogue_the_acts_are_named_and_a_family_counts_for_what_comes_later(
 #[test]
 fn variables_say_what_must_be_given_and_what_is_let_through() {
     let variable = |name: &str, member: &str| format!("/variables/{name}/{member}");
-    both("`contract_ref` may now be left out", "must now be given", &variable("contract_ref", "required"), &json!(false));
+    both(
+        "`contract_ref` may now be left out",
+        "must now be given",
+        &variable("contract_ref", "required"),
+        &json!(false),
+    );
     both("in clear, no longer as a commitment", "as a commitment", &variable("who", "commit"), &json!(false));
     both("no longer treated", "now treated", &variable("who", "personal"), &json!(false));
     both("{1,9}", "{1,8}", &variable("contract_ref", "pattern"), &json!("MSA-[0-9]{1,9}"));
@@ -144,7 +150,9 @@ fn less_evidence_is_wider() {
 #[test]
 fn what_no_rule_can_judge_is_for_a_person() {
     one(Effect::Other, "was a contract, GDPR Art. 6(1)(b) and is legitimate interest", |t| t["basis"] = json!("LI"));
-    one(Effect::Other, "`claim.description` was \"Fulfil", |t| t["claim"]["description"] = json!("Do {{contract_ref}}"));
+    one(Effect::Other, "`claim.description` was \"Fulfil", |t| {
+        t["claim"]["description"] = json!("Do {{contract_ref}}")
+    });
     one(Effect::Other, "`claim.purpose` is new", |t| t["claim"]["purpose"] = json!("x"));
     one(Effect::Other, "`claim.data_subject` is gone", |t| {
         t["claim"].as_object_mut().unwrap().remove("data_subject");

@@ -1,7 +1,7 @@
 //! Templates against the catalogue: acts without a ground, grounds without an act, two grounds of one kind.
 
-use super::Source;
 use super::super::day::Day;
+use super::Source;
 use super::draft::Draft;
 use super::finding::{Code, Finding};
 use super::node::{Member, Node, Pos};
@@ -108,7 +108,8 @@ fn overlaps(in_force: &[&Draft<'_>], acts: &[Act<'_>], findings: &mut Vec<Findin
                 list(&shared),
                 list(&places)
             );
-            let suggestion = "leave each act and jurisdiction to one of them, so that the record says which one was meant";
+            let suggestion =
+                "leave each act and jurisdiction to one of them, so that the record says which one was meant";
             findings.push(second.finding(Code::Overlap, second.pos_of("acts"), message, suggestion));
         }
     }

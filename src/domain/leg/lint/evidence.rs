@@ -32,7 +32,10 @@ pub(super) fn check(draft: &Draft<'_>, findings: &mut Vec<Finding>) {
 fn rules<'d>(draft: &'d Draft<'_>) -> Vec<(&'d str, &'d str, Pos)> {
     let rules = draft.root.find("evidence").map(Node::items).unwrap_or_default();
     let text = |rule: &'d Node, name: &str| rule.find(name).and_then(Node::as_text);
-    rules.iter().filter_map(|rule| Some((text(rule, "kind")?, text(rule, "variable")?, rule.find("variable")?.pos))).collect()
+    rules
+        .iter()
+        .filter_map(|rule| Some((text(rule, "kind")?, text(rule, "variable")?, rule.find("variable")?.pos)))
+        .collect()
 }
 
 fn missing(draft: &Draft<'_>, findings: &mut Vec<Finding>) {
@@ -77,10 +80,14 @@ fn variables(draft: &Draft<'_>, findings: &mut Vec<Finding>) {
 
 fn party(draft: &Draft<'_>, findings: &mut Vec<Finding>) {
     let Some(rule) = draft.root.find("accountable_party") else { return };
-    let types: Vec<&str> = rule.find("types").map(Node::items).unwrap_or_default().iter().filter_map(Node::as_text).collect();
+    let types: Vec<&str> =
+        rule.find("types").map(Node::items).unwrap_or_default().iter().filter_map(Node::as_text).collect();
     let kind = draft.claim_text("accountable_party.type").filter(|kind| !kind.text.contains("{{"));
     if let Some(kind) = kind.filter(|kind| !types.is_empty() && !types.contains(&kind.text)) {
-        let message = format!("the claim's accountable party is a `{}`, which `accountable_party.types` does not list", kind.text);
+        let message = format!(
+            "the claim's accountable party is a `{}`, which `accountable_party.types` does not list",
+            kind.text
+        );
         let suggestion = format!("write one of {} or list it", types.join(", "));
         findings.push(draft.finding(Code::AccountableParty, kind.pos, message, suggestion));
     }
@@ -88,7 +95,8 @@ fn party(draft: &Draft<'_>, findings: &mut Vec<Finding>) {
     let Ok(regex) = regex_lite::Regex::new(&format!("^(?:{pattern})$")) else { return };
     let id = draft.claim_text("accountable_party.id").filter(|id| !id.text.contains("{{"));
     if let Some(id) = id.filter(|id| !regex.is_match(id.text)) {
-        let message = format!("the claim's accountable party `{}` does not fit `accountable_party.id_pattern`", id.text);
+        let message =
+            format!("the claim's accountable party `{}` does not fit `accountable_party.id_pattern`", id.text);
         findings.push(draft.finding(Code::AccountableParty, id.pos, message, "correct one of the two"));
     }
 }
@@ -96,7 +104,8 @@ fn party(draft: &Draft<'_>, findings: &mut Vec<Finding>) {
 fn retention(draft: &Draft<'_>, findings: &mut Vec<Finding>) {
     let Some(node) = draft.root.find("retention_days") else { return };
     let Some(days) = node.as_u64().filter(|days| *days == 0 || *days > LONGEST_DAYS) else { return };
-    let message = format!("`retention_days: {days}`: data is kept for {}", if days == 0 { "no day" } else { "over 100 years" });
+    let message =
+        format!("`retention_days: {days}`: data is kept for {}", if days == 0 { "no day" } else { "over 100 years" });
     let suggestion = "write the days after which the data that the act makes is deleted (GDPR Art. 5(1)(e))";
     findings.push(draft.finding(Code::Retention, node.pos, message, suggestion));
 }

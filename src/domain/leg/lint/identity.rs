@@ -54,8 +54,10 @@ pub(super) fn check_against(draft: &Draft<'_>, earlier: &[Draft<'_>], findings: 
     if new_numbers == old_numbers && digest(draft) != digest(before) {
         let changes = super::super::diff::compare(&before.root.to_value(), &draft.root.to_value(), None);
         let what: Vec<String> = changes.iter().take(3).map(|change| change.text.clone()).collect();
-        let message = format!("the template says something else than before under the same version {new}: {}", what.join("; "));
-        let suggestion = format!("write `version: \"{}\"`, so that the record tells the two apart", raised(old_numbers));
+        let message =
+            format!("the template says something else than before under the same version {new}: {}", what.join("; "));
+        let suggestion =
+            format!("write `version: \"{}\"`, so that the record tells the two apart", raised(old_numbers));
         findings.push(draft.finding(Code::ChangedMeaning, pos, message, suggestion));
     }
 }

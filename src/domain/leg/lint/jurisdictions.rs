@@ -65,7 +65,12 @@ fn unreachable(draft: &Draft<'_>, listed: &BTreeSet<&str>, findings: &mut Vec<Fi
     match claim.variables().as_slice() {
         [] if !listed.contains(claim.text) => {
             let message = format!("the claim says `{}`, which `jurisdictions` does not list", claim.text);
-            findings.push(draft.finding(Code::JurisdictionUnreachable, claim.pos, message, "list it, or use a variable"));
+            findings.push(draft.finding(
+                Code::JurisdictionUnreachable,
+                claim.pos,
+                message,
+                "list it, or use a variable",
+            ));
         }
         [name] if !claim.has_words() => {
             let Some((pattern, pos)) = draft.variable(name).and_then(|variable| variable.pattern()) else { return };

@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn names_and_values_know_their_places() {
-        let node = Node::parse("id: consent\nlist: [\"a\", b]\nclaim:\n  party:\n    id: \"{{x}}\"\n  days: 3\n").unwrap();
+        let node =
+            Node::parse("id: consent\nlist: [\"a\", b]\nclaim:\n  party:\n    id: \"{{x}}\"\n  days: 3\n").unwrap();
         assert_eq!(node.member("list").unwrap().pos, pos(2, 1));
         assert_eq!(node.find("list").unwrap().items()[1].pos, pos(2, 13));
         let party = node.find("claim").unwrap().find("party").unwrap();
@@ -265,7 +266,9 @@ mod tests {
 
     #[test]
     fn json_is_read_with_its_places_too() {
-        let node = Node::parse("{\n  \"erp.order.read\": {\n    \"tier\": \"low\", \"bind\": false, \"n\": -1.5\n  }\n}").unwrap();
+        let node =
+            Node::parse("{\n  \"erp.order.read\": {\n    \"tier\": \"low\", \"bind\": false, \"n\": -1.5\n  }\n}")
+                .unwrap();
         let act = node.member("erp.order.read").unwrap();
         assert_eq!(act.pos, pos(2, 3));
         assert_eq!(act.value.find("tier").unwrap().pos, pos(3, 13));

@@ -144,9 +144,14 @@ mod tests {
         for bad in ["(a+)+", "^([A-Z]+)*$", "([a-z]+-?)+", "(.*)*x", "[0-9]+[0-9]*x", "(a|b+)+", "((ab)*c*)*", ".*.*"] {
             assert!(ambiguous(&regex_syntax::parse(bad).unwrap()), "{bad}");
         }
-        for good in
-            ["^[A-Z]+(-[A-Z0-9]+)+$", "^[A-Za-z0-9._-]+$", "^([A-Z]{2}|GLOBAL)$", "[A-Z][A-Z0-9]*-[0-9]+", "(a{1,3}){1,9}", "(ab)+"]
-        {
+        for good in [
+            "^[A-Z]+(-[A-Z0-9]+)+$",
+            "^[A-Za-z0-9._-]+$",
+            "^([A-Z]{2}|GLOBAL)$",
+            "[A-Z][A-Z0-9]*-[0-9]+",
+            "(a{1,3}){1,9}",
+            "(ab)+",
+        ] {
             assert!(!ambiguous(&regex_syntax::parse(good).unwrap()), "{good}");
         }
     }

@@ -11,18 +11,65 @@ use super::finding::{Code, Finding};
 
 /// Parts of a variable's name, between underscores.
 const WORDS: &[&str] = &[
-    "email", "mail", "phone", "telephone", "mobile", "fax", "iban", "bic", "surname", "firstname", "lastname", "forename",
-    "fullname", "name", "birth", "birthday", "birthdate", "dob", "passport", "ssn", "address", "street", "postcode", "zip",
-    "subject", "patient", "nationality", "gender", "religion",
+    "email",
+    "mail",
+    "phone",
+    "telephone",
+    "mobile",
+    "fax",
+    "iban",
+    "bic",
+    "surname",
+    "firstname",
+    "lastname",
+    "forename",
+    "fullname",
+    "name",
+    "birth",
+    "birthday",
+    "birthdate",
+    "dob",
+    "passport",
+    "ssn",
+    "address",
+    "street",
+    "postcode",
+    "zip",
+    "subject",
+    "patient",
+    "nationality",
+    "gender",
+    "religion",
 ];
 /// Names that hold such a part and are no person's.
-const NOT_PERSONAL: &[&str] = &["subject_matter", "system_name", "product_name", "company_name", "file_name", "law_name"];
+const NOT_PERSONAL: &[&str] =
+    &["subject_matter", "system_name", "product_name", "company_name", "file_name", "law_name"];
 /// In a description, lower case.
 const PHRASES: &[&str] = &[
-    "e-mail", "email address", "phone", "mobile number", "iban", "bank account of", "date of birth", "birthday", "passport",
-    "data subject", "home address", "postal address", "full name", "first name", "last name", "surname", "family name",
-    "name of the person", "name of the customer", "name of the employee", "name of the patient", "person concerned",
-    "person who", "social security",
+    "e-mail",
+    "email address",
+    "phone",
+    "mobile number",
+    "iban",
+    "bank account of",
+    "date of birth",
+    "birthday",
+    "passport",
+    "data subject",
+    "home address",
+    "postal address",
+    "full name",
+    "first name",
+    "last name",
+    "surname",
+    "family name",
+    "name of the person",
+    "name of the customer",
+    "name of the employee",
+    "name of the patient",
+    "person concerned",
+    "person who",
+    "social security",
 ];
 
 static EMAIL: LazyLock<Option<regex_lite::Regex>> =
@@ -72,7 +119,8 @@ fn subject(draft: &Draft<'_>, findings: &mut Vec<Finding>) {
     let Some(text) = draft.claim_text("data_subject") else {
         if let Some((basis @ "CONSENT", pos)) = draft.basis() {
             let message = format!("`basis: {basis}`, but the claim has no `data_subject`: consent is somebody's");
-            let suggestion = "add `data_subject: \"{{data_subject}}\"` and that variable with `required: true`, `commit: true`";
+            let suggestion =
+                "add `data_subject: \"{{data_subject}}\"` and that variable with `required: true`, `commit: true`";
             findings.push(draft.finding(Code::ConsentSubject, pos, message, suggestion));
         }
         return;

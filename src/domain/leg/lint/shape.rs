@@ -139,6 +139,9 @@ impl Checker<'_, '_> {
             (Shape::List(_), Kind::Text(text)) => format!("write a list: [\"{text}\"]"),
             (Shape::Count, Kind::Text(_)) => "write the number without quotes".to_owned(),
             (Shape::Bool, Kind::Text(_)) => "write true or false without quotes".to_owned(),
+            _ if path.is_empty() => {
+                "start with the fields `id:`, `version:`, `title:`, each on a line of its own".to_owned()
+            }
             _ => format!("write {expected}"),
         };
         let path = if path.is_empty() { "the document".to_owned() } else { format!("`{path}`") };

@@ -16,7 +16,12 @@ pub(super) fn check(draft: &Draft<'_>, today: Day, soon_days: u32, findings: &mu
     let (Some((from, _)), Some((until, pos))) = (draft.day("valid_from"), draft.day("valid_until")) else { return };
     if until < from {
         let message = format!("the last day, {until}, is before the first, {from}");
-        findings.push(draft.finding(Code::DateOrder, pos, message, "`valid_from` is the first day, `valid_until` the last"));
+        findings.push(draft.finding(
+            Code::DateOrder,
+            pos,
+            message,
+            "`valid_from` is the first day, `valid_until` the last",
+        ));
     } else if !draft.withdrawn(today) {
         findings.extend(on(draft, today, soon_days, from, until));
     }
