@@ -14,6 +14,7 @@ mod delegation;
 pub mod demo;
 pub mod init;
 mod issue;
+mod leg;
 pub mod leg_commit;
 pub mod leg_withdraw;
 mod mandate;
@@ -69,6 +70,8 @@ enum Command {
     Audit(audit::Args),
     /// Try the endpoints of notifications, and see what they were never told.
     Notify(notify::Args),
+    /// Write, check and compare legal templates.
+    Leg(leg::Args),
     /// Look at connector files.
     Connector(connector::ConnectorArgs),
     /// Drive a running broker over mTLS and print throughput and latency.
@@ -117,6 +120,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Mandate(args) => mandate::run(args),
         Command::Audit(args) => runtime.block_on(audit::run(args)),
         Command::Notify(args) => runtime.block_on(notify::run(args)),
+        Command::Leg(args) => runtime.block_on(leg::run(args)),
         Command::Connector(args) => connector::run(args),
         Command::Bench(args) => runtime.block_on(bench::run(args)),
         Command::ProbeBundle => Ok(ExitCode::from(2)),

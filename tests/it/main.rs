@@ -25,6 +25,7 @@ mod faults_store;
 mod issue;
 mod kept_checkpoint;
 mod leg;
+mod leg_tool;
 mod life;
 mod notify;
 mod operator;

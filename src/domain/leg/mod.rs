@@ -7,8 +7,10 @@
 mod bind;
 mod claim;
 mod commitment;
+pub mod diff;
 mod document;
 mod ground;
+pub mod lint;
 mod placeholder;
 mod template;
 mod validate;
