@@ -44,7 +44,7 @@ fn ask_value(call: &CallView) -> Value {
             "basis": "LEGAL", "ref": "MSA-1001", "description": "change the bank account of vendor V-1001",
             "template": {"id": "legal-obligation", "version": "1.2.0", "digest": Sha256Digest::of(b"abc")},
             "ticket": {"system": "jira", "ref": "FIN-7"}, "regulation_refs": ["GDPR Art. 6(1)(c)"],
-            "retention_days": 3650, "data_subject": "vendor", "purpose": "payment", "approval_ref": "CAB-12",
+            "retention_days": 3650, "data_subject": format!("hmac-sha-256:0123456789abcdef:{}", "ab".repeat(32)), "purpose": "payment", "approval_ref": "CAB-12",
         },
         "req": call.binding, "ttl": 300,
     })
@@ -101,7 +101,11 @@ fn a_view_shows_everything_that_is_asked_in_a_fixed_order() {
         "ticket                  FIN-7",
         "regulation              GDPR Art. 6(1)(c)",
         "retention               3650 days",
-        "data subject            vendor",
+        concat!(
+            "data subject            ",
+            "hmac-sha-256:0123456789abcdef:",
+            "abababababababababababababababababababababababababababababababab"
+        ),
         "purpose                 payment",
         "approval reference      CAB-12",
         "lifetime                300 seconds, one use",
@@ -135,7 +139,7 @@ fn whatever_changes_in_what_is_asked_changes_the_view_and_its_lines() {
         ("/leg/ticket/ref", json!("FIN-8")),
         ("/leg/regulation_refs", json!([])),
         ("/leg/retention_days", json!(1)),
-        ("/leg/data_subject", json!("customer")),
+        ("/leg/data_subject", json!(format!("hmac-sha-256:0123456789abcdef:{}", "cd".repeat(32)))),
         ("/leg/purpose", json!("other")),
         ("/leg/approval_ref", json!("-")),
     ] {

@@ -75,7 +75,7 @@ fn an_entry_inside_a_family_that_is_there_changes_nothing() {
 #[test]
 fn with_a_catalogue_the_acts_are_named_and_a_family_counts_for_what_comes_later() {
     let entry = json!({
-        "title": "x", "tier": "low", "data_class": "internal", "reversibility": "read_only", "bind_request": false,
+        "title": "x", "view": "x", "tier": "low", "data_class": "internal", "reversibility": "read_only", "bind_request": false,
         "parameters": {"type": "object", "additionalProperties": false, "properties": {}}, "limits": {},
     });
     let catalogue: Catalogue =

@@ -129,7 +129,7 @@ mod tests {
 
     fn catalogue(approval: &Value) -> Value {
         json!({"erp.order.read": {
-            "title": "t", "tier": "critical", "data_class": "internal", "reversibility": "read_only", "bind_request": true,
+            "title": "t", "view": "v", "tier": "critical", "data_class": "internal", "reversibility": "read_only", "bind_request": true,
             "approval": approval, "limits": {},
             "parameters": {"type": "object", "additionalProperties": false, "properties": {}},
         }})

@@ -10,7 +10,7 @@ use crate::domain::id::Jti;
 use crate::domain::time::Timestamp;
 
 /// What may happen, in time or after the hour.
-const EVENTS: [&str; 6] = ["approve by bob", "approve by carol", "reject", "redeem", "expire", "restart"];
+const EVENTS: [&str; 7] = ["approve by bob", "approve by carol", "reject", "redeem", "expire", "withdraw", "restart"];
 
 fn label(challenge: &Challenge) -> String {
     let votes = challenge.votes().iter().map(|vote| vote.person.as_str()).collect::<Vec<_>>().join("+");
@@ -31,6 +31,9 @@ fn play(stored: &Challenge, event: &str, at: Timestamp, people: &[VerifiedStatem
             Ok(approved.redeem(Jti::new(at, [9; 10]), at).0)
         }
         "expire" => Ok(stored.expire(at)),
+        "withdraw" => {
+            stored.withdraw("not needed".to_owned().try_into().unwrap(), at).map_err(|closed| closed.to_string())
+        }
         // What is written is what is read.
         "restart" => Ok(serde_json::from_str(&serde_json::to_string(&stored).unwrap()).unwrap()),
         approve => {
