@@ -58,7 +58,6 @@ fn what_no_reader_would_believe_is_not_signed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs data.atb.approval.assessment.counted[].on_behalf_of"]
 async fn an_approver_stands_in_for_another_from_the_command_line() {
     let (home, upstream) = (Home::new(), Upstream::open().await);
     home.connect(upstream.address);

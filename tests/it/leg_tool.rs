@@ -145,7 +145,8 @@ fn a_template_is_rendered_as_the_services_would_bind_it() {
     assert_eq!((&ran["committed"], &ran["warnings"]), (&json!([]), &json!([])));
     let read = ran["approver_reads"].to_string();
     assert!(
-        read.contains("erp.order.read (low tier)") && read.contains("Fulfil an order under contract MSA-7"),
+        read.contains("act                     erp.order.read")
+            && read.contains("Fulfil an order under contract MSA-7"),
         "{read}"
     );
     let text = render("orders", &[]).ok();

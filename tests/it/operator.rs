@@ -89,7 +89,7 @@ fn production_refuses_a_connector_over_plain_http() {
 fn a_misspelt_key_flag_or_variable_is_named_with_what_is_nearest() {
     let home = Home::new();
     home.edit("atb.toml", "connectors =", "conectors =");
-    refused(home.serving(), &["atb.toml:30:1: unknown key `conectors`", "`connectors`"]);
+    refused(home.serving(), &["atb.toml:31:1: unknown key `conectors`", "`connectors`"]);
     let home = Home::new();
     let mut command = home.serving();
     command.arg("--develop");

@@ -162,7 +162,6 @@ async fn a_delegate_sees_what_her_delegator_was_asked_and_nobody_elses_delegate_
 }
 
 #[tokio::test]
-#[ignore = "needs data.atb.approval.assessment.counted[].on_behalf_of"]
 async fn a_delegated_approval_is_recorded_shown_carried_and_proven_again() {
     let app = TestApp::start().await;
     let mut ask = asking("high");
@@ -188,7 +187,6 @@ async fn a_delegated_approval_is_recorded_shown_carried_and_proven_again() {
 }
 
 #[tokio::test]
-#[ignore = "needs data.atb.approval.assessment.counted[].on_behalf_of"]
 async fn a_delegated_vote_uses_up_both_people() {
     let app = TestApp::start().await;
     let standing = Standing::new(&app, &asking("high"), "bob", "alice").await;
@@ -206,7 +204,6 @@ async fn a_delegated_vote_uses_up_both_people() {
 }
 
 #[tokio::test]
-#[ignore = "needs data.atb.approval.assessment.counted[].on_behalf_of"]
 async fn nobody_stands_in_for_herself_under_another_name() {
     let app = TestApp::start().await;
     let standing = Standing::new(&app, &asking("high"), "alice-mobile", "alice").await;
@@ -216,7 +213,6 @@ async fn nobody_stands_in_for_herself_under_another_name() {
 }
 
 #[tokio::test]
-#[ignore = "needs the delegator's entitlement in data.atb.approval.assessment"]
 async fn a_delegation_never_yields_an_approval_of_ones_own() {
     let app = TestApp::start_with(|home| {
         home.edit_policy_data("opa/approvers/data.json", |people| {
@@ -245,7 +241,6 @@ async fn a_delegation_never_yields_an_approval_of_ones_own() {
 }
 
 #[tokio::test]
-#[ignore = "needs the delegator's entitlement in data.atb.approval.assessment"]
 async fn a_delegate_may_do_what_her_delegator_may_and_no_more() {
     let app = TestApp::start_with(|home| {
         home.edit_policy_data("opa/approvers/data.json", |people| {

@@ -42,7 +42,7 @@ async fn nobody_agreed_cannot_be_turned_into_two_people_agreed() {
                 let one = approvers(c)[0].clone();
                 approvers(c)[1] = one;
             }),
-            "403 same_person",
+            "403 approver_already_counted",
         ),
         (
             "names without statements",
@@ -198,7 +198,7 @@ async fn nobody_becomes_an_executive_by_label() {
     let (method, path, body) = the_call("critical");
     let attack = Attack::begins(&app, "two approvers called executives").await;
     let answer = app.call(method, path, &thief.mints(&claims), body.as_ref()).await;
-    attack.fails_at_the_broker(&answer, "403 executive_missing").await;
+    attack.fails_at_the_broker(&answer, "403 role_missing").await;
     app.finish().await;
 }
 

@@ -77,7 +77,7 @@ async fn each_defect_of_a_ground_in_own_words_is_refused_by_its_name() {
         ("/retention_days", None, "leg_retention"),
         ("/retention_days", Some(json!(3651)), "leg_retention"),
         ("/ref", Some(json!("msa 1001")), "leg_text"),
-        ("/ref", Some(json!("\u{ff2d}SA-1001")), "leg_text"),
+        ("/ref", Some(json!("\u{ff2d}SA-1001")), "schema_violation"),
         ("/ref", None, "schema_violation"),
         ("/description", Some(json!("a\u{202e}b")), "schema_violation"),
         ("/data_subject", Some(json!("zoe")), "schema_violation"),

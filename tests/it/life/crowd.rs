@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use atb::adapters::clock::SystemClock;
 use atb::domain::ledger::{Entry, EventType};
+use atb::service::ports::Clock as _;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -122,7 +124,7 @@ enum Try {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_tried_at_once_the_record_is_a_life_that_may_be_and_the_store_agrees() {
     use Try::{Approve, Collect, Reask, Reject, Withdraw};
-    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let seed = SystemClock.now().as_secs();
     println!("seed {seed}");
     let mut dice = Dice(seed);
     let (app, callers) = with_people().await;

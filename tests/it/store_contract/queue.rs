@@ -51,7 +51,7 @@ pub(super) async fn open(store: &dyn Challenges, challenge: &Challenge) {
 /// As if somebody had approved it: the vote is put into the stored form.
 fn voted(challenge: &Challenge, person: &str) -> Challenge {
     let mut value = serde_json::to_value(challenge).unwrap();
-    let vote = serde_json::json!({"approver": id(person), "person": person, "executive": false,
+    let vote = serde_json::json!({"approver": id(person), "person": person, "roles": [],
         "approved_at": now(), "statement": "e30.e30.e30"});
     value["votes"].as_array_mut().unwrap().push(vote);
     serde_json::from_value(value).unwrap()
