@@ -19,21 +19,21 @@ use tokio::net::TcpListener;
 use crate::app::{TestApp, asking};
 use crate::process::{self, Home};
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NEXT_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One delivery as it arrived.
 #[derive(Debug, Clone)]
-struct Delivery {
-    id: String,
-    timestamp: String,
-    signature: String,
-    text: String,
+pub struct Delivery {
+    pub id: String,
+    pub timestamp: String,
+    pub signature: String,
+    pub text: String,
 }
 
 impl Delivery {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap()
     }
 
@@ -46,7 +46,7 @@ impl Delivery {
     }
 
     /// As a receiver would: HMAC by RFC 2104 over SHA-256, written out here and not the library that signed.
-    fn is_signed_with(&self, secret: &str) -> bool {
+    pub fn is_signed_with(&self, secret: &str) -> bool {
         let mut key = Base64::decode_vec(secret.strip_prefix("whsec_").unwrap()).unwrap();
         key.resize(64, 0);
         let pad = |byte: u8| key.iter().map(|k| k ^ byte).collect::<Vec<_>>();
@@ -62,14 +62,14 @@ type Mood = Arc<Mutex<Box<dyn FnMut(&Delivery) -> u16 + Send>>>;
 
 /// A receiver that keeps what arrives and answers as it is told to. Status 0: it does not answer.
 #[derive(Clone)]
-struct Receiver {
-    address: SocketAddr,
+pub struct Receiver {
+    pub address: SocketAddr,
     seen: Arc<Mutex<Vec<Delivery>>>,
     mood: Mood,
 }
 
 impl Receiver {
-    async fn start(mood: impl FnMut(&Delivery) -> u16 + Send + 'static) -> Self {
+    pub async fn start(mood: impl FnMut(&Delivery) -> u16 + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let receiver = Self { address, seen: Arc::default(), mood: Arc::new(Mutex::new(Box::new(mood))) };
@@ -78,16 +78,16 @@ impl Receiver {
         receiver
     }
 
-    async fn good() -> Self {
+    pub async fn good() -> Self {
         Self::start(|_| 204).await
     }
 
-    fn seen(&self) -> Vec<Delivery> {
+    pub fn seen(&self) -> Vec<Delivery> {
         self.seen.lock().unwrap().clone()
     }
 
     /// What arrived once there are `count` deliveries.
-    async fn arrived(&self, count: usize) -> Vec<Delivery> {
+    pub async fn arrived(&self, count: usize) -> Vec<Delivery> {
         until(|| self.seen().len() >= count, &format!("{count} deliveries; there are {:?}", self.seen())).await;
         self.seen()
     }

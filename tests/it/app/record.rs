@@ -64,7 +64,8 @@ pub(super) async fn hold_to_the_invariants(config: &Config, erp_hits: Option<u64
     every_challenge_gives_at_most_one_mandate(&entries);
     for entry in &entries {
         let text = String::from_utf8(entry.to_bytes()).unwrap();
-        assert!(!text.contains("eyJ"), "a token on record: {text}");
+        // Where a JWS or its payload begins; within a key's id the letters may stand by chance.
+        assert!(!["\"eyJ", " eyJ", ".eyJ"].iter().any(|jws| text.contains(jws)), "a token on record: {text}");
     }
 }
 

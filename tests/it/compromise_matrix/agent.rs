@@ -116,3 +116,28 @@ async fn what_remains_are_low_acts_on_record() {
     assert_eq!(app.events_of(EventType::PoaIssued).await.len(), 1);
     app.finish().await;
 }
+
+/// What remains when it is taken out of the directory: low acts, until its SVID ends. Everything else ends at once.
+#[tokio::test]
+async fn what_remains_without_an_entry_in_the_directory_are_low_acts() {
+    let mut app = TestApp::start().await;
+    let challenge = app.challenge(&asking("high")).await;
+    for name in ["alice", "bob"] {
+        assert_eq!(app.approve(name, &challenge).await.status, 200);
+    }
+    let mandate = app.approved_mandate(&asking("high"), &["alice", "bob"]).await;
+    app.home().edit_policy_data("opa/agents/data.json", |agents| {
+        drop(agents.as_object_mut().unwrap().remove(app.id_of(AGENT).as_str()));
+    });
+    app.restart().await;
+    let attack = Attack::begins(&app, "a mandate from before").await;
+    let (method, path, body) = the_call("high");
+    let answer = app.call(method, path, &mandate, body.as_ref()).await;
+    attack.fails_at_the_broker(&answer, "403 agent_operator_unknown").await;
+    let attack = Attack::begins(&app, "an approved challenge from before").await;
+    attack.fails(&app.collect(&challenge).await, "403 agent_operator_unknown", EventType::PoaDenied).await;
+    let attack = Attack::begins(&app, "a new request").await;
+    attack.fails(&app.issue(&asking("medium")).await, "403 agent_operator_unknown", EventType::PoaDenied).await;
+    assert_eq!(app.issue(&asking("low")).await.status, 201);
+    app.finish().await;
+}
