@@ -31,6 +31,10 @@ lint:
 policy:
     opa test opa/ -v
 
+# what is wrong with the legal templates
+legal:
+    cargo run --quiet -- leg lint opa
+
 # licences, bans, sources, advisories
 deps:
     ./scripts/check-dependencies

@@ -103,7 +103,7 @@ async fn the_secret_of_an_endpoint_opens_no_door() {
     let answer = app.to_issuer("bob").send("POST", &path, &headers, genuine.text.clone().into_bytes()).await;
     attack.fails(&answer, "422 schema_violation", EventType::PoaDenied).await;
     // A challenge that only a forged notification knows is none.
-    let forged = uuid::Uuid::now_v7();
+    let forged = "01890000-0000-7000-8000-000000000001";
     let alice = app.to_issuer("alice");
     let attack = Attack::begins(&app, "a challenge that was made up").await;
     let body = json!({"statement": alice.sign(&alice.statement(&app.shown(&challenge).await))});
