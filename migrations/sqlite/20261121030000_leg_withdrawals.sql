@@ -9,6 +9,9 @@ CREATE TABLE leg_withdrawal (
     PRIMARY KEY (kind, target)
 ) STRICT, WITHOUT ROWID;
 
+-- The record says it too, and a start reads both: who deletes a row must leave a gap in a signed log as well.
+CREATE INDEX entry_leg_withdrawn ON entry (seq) WHERE event_type = 'leg_withdrawn';
+
 CREATE TRIGGER leg_withdrawal_is_final BEFORE UPDATE ON leg_withdrawal
 BEGIN SELECT RAISE(ABORT, 'a withdrawal is final'); END;
 

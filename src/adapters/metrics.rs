@@ -295,6 +295,10 @@ impl<S: WithdrawalStore> WithdrawalStore for Metered<S> {
     async fn withdrawals(&self) -> Result<Vec<Withdrawal>, StoreError> {
         self.inner.withdrawals().await
     }
+
+    async fn recorded_withdrawals(&self) -> Result<Vec<Entry>, StoreError> {
+        self.inner.recorded_withdrawals().await
+    }
 }
 
 #[async_trait]

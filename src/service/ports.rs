@@ -271,6 +271,10 @@ pub trait WithdrawalStore: Send + Sync {
 
     /// Every withdrawal. Read at start, not on calls.
     async fn withdrawals(&self) -> Result<Vec<Withdrawal>, StoreError>;
+
+    /// The entries of the record that say `leg_withdrawn`, oldest first. Read at start: the record is signed, the rows
+    /// are not.
+    async fn recorded_withdrawals(&self) -> Result<Vec<Entry>, StoreError>;
 }
 
 /// A verdict, and the bundle that gave it: the one to name in mandates and records, even if another was activated since.

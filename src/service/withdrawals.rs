@@ -71,6 +71,11 @@ impl LegWithdrawals {
     pub async fn open(officers: Vec<SpiffeId>, ports: WithdrawalPorts) -> Result<Self, StoreError> {
         let mut known = Withdrawals::default();
         ports.store.withdrawals().await?.into_iter().for_each(|withdrawal| known.add(withdrawal));
+        // What only the record says was taken out of the rows by another hand, and holds.
+        for entry in ports.store.recorded_withdrawals().await? {
+            let unreadable = || StoreError::Unavailable(format!("the withdrawal `{}` is unreadable", entry.event_id));
+            known.add(of_record(&entry).ok_or_else(unreadable)?);
+        }
         Ok(Self { officers, ports, known: RwLock::new(known) })
     }
 
@@ -180,4 +185,19 @@ impl LegWithdrawals {
         let workspace = WorkspaceId::default();
         Entry { event_id, event_type: EventType::LegWithdrawn, at: withdrawal.withdrawn_at, workspace, subject }
     }
+}
+
+/// The withdrawal that an entry is about, as [`LegWithdrawals::withdraw`] wrote it down.
+fn of_record(entry: &Entry) -> Option<Withdrawal> {
+    let detail = |name: &str| entry.subject.detail.get(name);
+    let what = match (&entry.subject.template, detail("consent_ref")) {
+        (Some(version), _) => Withdrawn::Template(version.parse().ok()?),
+        (None, reference) => Withdrawn::ConsentRef(reference?.parse().ok()?),
+    };
+    Some(Withdrawal {
+        what,
+        reason: detail("withdrawal_reason")?.parse().ok()?,
+        withdrawn_by: entry.subject.caller.clone()?,
+        withdrawn_at: entry.at,
+    })
 }

@@ -61,6 +61,13 @@ impl SqliteReader {
         let rows = sqlx::query(query).fetch_all(&self.pool).await.map_err(failed)?;
         rows.iter().map(withdrawal).collect()
     }
+
+    async fn recorded_withdrawals(&self) -> Result<Vec<Entry>, StoreError> {
+        let query = "SELECT body FROM entry WHERE event_type = 'leg_withdrawn' ORDER BY seq";
+        let rows = sqlx::query(query).fetch_all(&self.pool).await.map_err(failed)?;
+        let entry = |row: &SqliteRow| serde_json::from_slice(row.try_get(0).map_err(failed)?).map_err(failed);
+        rows.iter().map(entry).collect()
+    }
 }
 
 fn withdrawal(row: &SqliteRow) -> Result<Withdrawal, StoreError> {
@@ -86,5 +93,9 @@ impl WithdrawalStore for SqliteStore {
 
     async fn withdrawals(&self) -> Result<Vec<Withdrawal>, StoreError> {
         self.reader().withdrawals().await
+    }
+
+    async fn recorded_withdrawals(&self) -> Result<Vec<Entry>, StoreError> {
+        self.reader().recorded_withdrawals().await
     }
 }
