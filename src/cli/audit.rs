@@ -328,7 +328,7 @@ mod tests {
     fn a_line_says_what_was_withdrawn_and_why_and_no_text_can_pose_as_another_fact() {
         let body = br#"{"at":"2026-11-21T10:00:00.000Z","event_type":"leg_withdrawn","reason":"leg_template_withdrawn",
             "caller":"spiffe://atb.dev/legal/officer","template":"contract@1.0.0",
-            "detail":{"withdrawal_reason":"wrong  caller=\"x\"\u001b","odd":"a=b","delegation":"019a"}}"#;
+            "detail":{"delegation":"019a","odd":"a=b","withdrawal_reason":"wrong  caller=\"x\"\u001b"}}"#;
         let line = entry_line(7, body);
         let facts = line.split_once("caller=").unwrap().1;
         assert_eq!(
