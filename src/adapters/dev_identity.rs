@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
-use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -118,7 +118,12 @@ impl DevCa {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
         let svid_pem = params.signed_by(&key, &self.issuer)?.pem();
-        let key_pem = Zeroizing::new(key.serialize_pem());
+        let key_pem = match kind {
+            KeyKind::P256 => Zeroizing::new(key.serialize_pem()),
+            KeyKind::Ed25519 => {
+                ed25519_pem(&SigningKey::from_pkcs8_der(key.serialized_der()).map_err(|_| DevIdentityError::Encoding)?)?
+            }
+        };
         Ok(IssuedSvid { svid_pem, key_pem })
     }
 }
@@ -152,12 +157,18 @@ fn date(instant: Timestamp) -> OffsetDateTime {
 pub fn new_signing_key_pem() -> Result<Zeroizing<String>, DevIdentityError> {
     let mut seed = Zeroizing::new([0_u8; 32]);
     aws_lc_rs::rand::fill(seed.as_mut_slice()).map_err(|_| DevIdentityError::Entropy)?;
-    SigningKey::from_bytes(&seed).to_pkcs8_pem(LineEnding::LF).map_err(|_| DevIdentityError::Encoding)
+    ed25519_pem(&SigningKey::from_bytes(&seed))
+}
+
+/// The key as PKCS#8 without its public half (RFC 8410 §7): OpenSSL 3.0, and so curl on many machines, reads no other.
+fn ed25519_pem(key: &SigningKey) -> Result<Zeroizing<String>, DevIdentityError> {
+    KeypairBytes { secret_key: key.to_bytes(), public_key: None }
+        .to_pkcs8_pem(LineEnding::LF)
+        .map_err(|_| DevIdentityError::Encoding)
 }
 
 #[cfg(test)]
 mod tests {
-    use ed25519_dalek::pkcs8::DecodePrivateKey as _;
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject as _;
 
@@ -187,6 +198,18 @@ mod tests {
                 assert_eq!(svid.id(), &id);
                 assert_eq!(svid.expires_at(), now().plus(Duration::from_secs(3600)));
             }
+        }
+    }
+
+    #[test]
+    fn an_ed25519_key_is_written_in_the_form_that_openssl_3_0_reads() {
+        let id = "spiffe://atb.dev/approver/carol".parse().unwrap();
+        let issued = ca().issue(&id, KeyKind::Ed25519, now(), Duration::from_secs(60)).unwrap();
+        for pem in [issued.key_pem, new_signing_key_pem().unwrap()] {
+            let der = rustls::pki_types::PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).unwrap();
+            let der = der.secret_pkcs8_der();
+            // SEQUENCE of 46 bytes, version 0: no public key behind the private one.
+            assert_eq!((der.len(), &der[..5]), (48, &[0x30, 0x2e, 0x02, 0x01, 0x00][..]));
         }
     }
 

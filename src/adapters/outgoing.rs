@@ -233,6 +233,14 @@ pub enum SecretError {
     /// Unreadable, or readable by others.
     #[error(transparent)]
     File(#[from] PemFileError),
+    /// Group or others may read or write it.
+    #[error("the secret `{}` has mode {mode:04o}: other users can reach it; run `chmod 600` on it", path.display())]
+    NotPrivate {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// Empty, too long, or with characters that no header and no URL has.
     #[error("`{}` does not hold lines of 1 to {MAX_SECRET_BYTES} visible ASCII characters", .0.display())]
     Content(PathBuf),
@@ -244,7 +252,10 @@ pub enum SecretError {
 /// As the variants of [`SecretError`] say.
 pub fn read_secrets(path: &Path) -> Result<Vec<Zeroizing<String>>, SecretError> {
     let content = || SecretError::Content(path.to_owned());
-    let bytes = read_key_file(path, KeyPermissions::OwnerOnly)?;
+    let bytes = read_key_file(path, KeyPermissions::OwnerOnly).map_err(|error| match error {
+        PemFileError::KeyNotPrivate { path, mode } => SecretError::NotPrivate { path, mode },
+        error => SecretError::File(error),
+    })?;
     let text = std::str::from_utf8(&bytes).map_err(|_| content())?;
     let lines: Vec<_> = text.lines().map(|line| Zeroizing::new(line.to_owned())).collect();
     let visible = |line: &str| !line.is_empty() && line.bytes().all(|b| (b' '..=b'~').contains(&b));

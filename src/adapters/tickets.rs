@@ -29,7 +29,7 @@ const MAX_STATE_CHARS: usize = 64;
 
 /// Why a system cannot be asked at all.
 #[derive(Debug, thiserror::Error)]
-#[error("[tickets.{system}]: {fault}")]
+#[error("[tickets.{system}]")]
 pub struct TicketSetupError {
     system: String,
     #[source]
@@ -45,9 +45,9 @@ enum TicketFault {
     Pattern,
     #[error("`header` is not the name of a header")]
     Header,
-    #[error("{0}")]
+    #[error(transparent)]
     Outgoing(#[from] OutgoingSetupError),
-    #[error("{0}")]
+    #[error(transparent)]
     Secret(#[from] SecretError),
     #[error("`secret` holds more than one line")]
     Secrets,

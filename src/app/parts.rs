@@ -156,7 +156,8 @@ pub(super) fn publish_jwks(config: &Config, keys: &MandateKeys) -> anyhow::Resul
 /// The keys for a broker that runs apart from AgentAuth.
 pub(super) fn read_jwks(config: &Config) -> anyhow::Result<Arc<MandateKeys>> {
     let path = published_jwks(config).context("`keys.jwks` is missing: the broker cannot verify mandates")?;
-    let text = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let text = std::fs::read(&path)
+        .with_context(|| format!("cannot read `{}`; AgentAuth writes it when it starts", path.display()))?;
     let set: Object = json::parse_as(&text).with_context(|| path.display().to_string())?;
     Ok(Arc::new(MandateKeys::from_jwks(&set).with_context(|| path.display().to_string())?))
 }

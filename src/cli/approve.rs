@@ -93,6 +93,11 @@ pub async fn approve(args: ApproveArgs) -> anyhow::Result<ExitCode> {
     if let (Some(given), Format::Text) = (&delegation, args.format) {
         output::line(&given.line());
     }
+    // Handed in all the same with --yes: the service says who ended it and why.
+    if let Some(why) = shown.over().filter(|_| !args.yes || args.out.is_some()) {
+        output::note(&why);
+        return Ok(ExitCode::from(1));
+    }
     if args.yes && !args.accept_flagged && !shown.view.flags().is_empty() {
         output::note(
             "not signed: the view has warnings (⚠); read it, and pass --accept-flagged to sign it all the same",
@@ -193,6 +198,12 @@ impl Shown {
         Ok(Self { ask, view, aud, cid, sum, exp, challenge })
     }
 
+    /// Why there is nothing to sign any more.
+    fn over(&self) -> Option<String> {
+        let state = self.challenge.get("state").and_then(Value::as_str).filter(|state| *state != "pending")?;
+        Some(format!("nothing to sign: the challenge is {state}"))
+    }
+
     /// Shows what would be signed.
     fn print(&self, format: Format) {
         if format == Format::Json {
@@ -287,15 +298,41 @@ fn decided(status: u16, body: &[u8]) -> anyhow::Result<ExitCode> {
     let view: Value = serde_json::from_slice(body)?;
     let text = |name: &str| view.get(name).map(plain).unwrap_or_default();
     output::line(&format!(
-        "{}: {}, {} of {} approved",
+        "{}: {}, {} of {} approved{}",
         text("challenge_id"),
         text("state"),
         text("approved"),
-        text("required")
+        text("required"),
+        lacking(&view)
     ));
     Ok(ExitCode::SUCCESS)
 }
 
+/// Enough people, and still it waits: then somebody with a role is missing.
+fn lacking(view: &Value) -> String {
+    let number = |name: &str| view.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let waits = view.get("state").and_then(Value::as_str) == Some("pending");
+    if !waits || number("approved") < number("required") {
+        return String::new();
+    }
+    let roles = view.get("roles").and_then(Value::as_object).into_iter().flatten();
+    let roles: Vec<_> = roles.map(|(class, count)| format!("{count} with a role of class {class}")).collect();
+    format!("; among them must be {}", roles.join(" and "))
+}
+
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn enough_people_without_the_role_that_is_needed_is_said() {
+        let answer = |state: &str, approved: u8| json!({"state": state, "approved": approved, "required": 2, "roles": {"executive": 1}});
+        assert_eq!(lacking(&answer("pending", 2)), "; among them must be 1 with a role of class executive");
+        assert_eq!(lacking(&answer("pending", 1)), "");
+        assert_eq!(lacking(&answer("approved", 3)), "");
+    }
 }

@@ -252,12 +252,21 @@ fn entry_line(seq: u64, body: &[u8]) -> String {
         column("act"),
         column("reason")
     );
-    for member in ["agent", "caller", "connector", "jti", "challenge_id", "decision_id"] {
+    for member in ["agent", "caller", "connector", "template", "jti", "challenge_id", "decision_id"] {
         if let Some(value) = text(member) {
             line.push_str(&format!("  {member}={value}"));
         }
     }
+    for (name, value) in entry.get("detail").and_then(Value::as_object).into_iter().flatten() {
+        line.push_str(&format!("  {}={}", printable(name), value.as_str().map(quoted).unwrap_or_default()));
+    }
     line.trim_end().to_owned()
+}
+
+/// A text that may hold blanks, so that it cannot be taken for more than one value.
+fn quoted(text: &str) -> String {
+    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\=".contains(&byte));
+    if plain { text.to_owned() } else { format!("{text:?}") }
 }
 
 /// Without characters that would move the terminal's cursor.
@@ -312,6 +321,20 @@ mod tests {
                 "odd\u{fffd}[2J",
                 "jti=019a0a3c-5f5e-7b1a-8f00-0123456789ab"
             ]
+        );
+    }
+
+    #[test]
+    fn a_line_says_what_was_withdrawn_and_why_and_no_text_can_pose_as_another_fact() {
+        let body = br#"{"at":"2026-11-21T10:00:00.000Z","event_type":"leg_withdrawn","reason":"leg_template_withdrawn",
+            "caller":"spiffe://atb.dev/legal/officer","template":"contract@1.0.0",
+            "detail":{"delegation":"019a","odd":"a=b","withdrawal_reason":"wrong  caller=\"x\"\u001b"}}"#;
+        let line = entry_line(7, body);
+        let facts = line.split_once("caller=").unwrap().1;
+        assert_eq!(
+            facts,
+            "spiffe://atb.dev/legal/officer  template=contract@1.0.0  delegation=019a  odd=\"a=b\"  \
+             withdrawal_reason=\"wrong  caller=\\\"x\\\"\\u{1b}\""
         );
     }
 

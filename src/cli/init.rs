@@ -178,6 +178,7 @@ connectors = "connectors"
 url = "http://127.0.0.1:9000/tickets/{{ref}}"
 state = "/status"
 accept = ["approved"]
+
 [legal]
 officers = ["spiffe://{domain}/legal/officer"]
 

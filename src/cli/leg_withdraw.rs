@@ -44,12 +44,14 @@ pub struct WithdrawArgs {
 pub async fn withdraw(args: WithdrawArgs) -> anyhow::Result<ExitCode> {
     let client = ClientArgs { home: args.home, identity: args.identity, svid: None, key: None, url: None };
     let mut body = json!({"reason": args.reason});
+    let named = args.template.clone();
     for (name, value) in [("template", args.template), ("consent_ref", args.consent)] {
         if let (Some(value), Some(members)) = (value, body.as_object_mut()) {
             members.insert(name.to_owned(), Value::String(value));
         }
     }
     let (mut refused, mut failed) = (false, false);
+    let mut new = None;
     for (name, service) in doors(&client.config()?) {
         // A door that is away must not keep the other from being told.
         let posted = match client.connect(service) {
@@ -71,10 +73,16 @@ pub async fn withdraw(args: WithdrawArgs) -> anyhow::Result<ExitCode> {
             continue;
         }
         let withdrawal: Value = serde_json::from_slice(&response.body)?;
+        // Doors of one process share what is withdrawn: the second was told with the first.
+        let now = status == 201 || new.as_ref() == Some(&withdrawal);
         match args.format {
             Format::Json => output::json(&json!({"door": name, "withdrawal": withdrawal})),
-            Format::Text => output::line(&told(name, status, &withdrawal)),
+            Format::Text => output::line(&told(name, now, &withdrawal)),
         }
+        new = now.then_some(withdrawal);
+    }
+    if let (Some(version), false) = (named.filter(|name| name.contains('@')), refused || failed) {
+        note_unknown(&client, &version).await;
     }
     if failed {
         anyhow::bail!("not every door was told; what rests on it still runs there");
@@ -89,12 +97,26 @@ fn doors(config: &Config) -> Vec<(&'static str, Service)> {
     broker.into_iter().chain(agentauth).collect()
 }
 
-fn told(door: &str, status: u16, withdrawal: &Value) -> String {
+/// A version is taken by its word, so a slip of the pen ends nothing: say so.
+async fn note_unknown(client: &ClientArgs, version: &str) {
+    let Ok(agentauth) = client.connect(Service::AgentAuth) else { return };
+    let Ok(response) = agentauth.get("/templates").await else { return };
+    let Ok(answer) = serde_json::from_slice::<Value>(&response.body) else { return };
+    let Some(templates) = answer.get("templates").and_then(Value::as_array) else { return };
+    let text = |template: &Value, name: &str| template.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let known: Vec<_> = templates.iter().map(|one| format!("{}@{}", text(one, "id"), text(one, "version"))).collect();
+    if !known.iter().any(|one| one == version) {
+        let known = known.join(", ");
+        output::note(&format!("note: the bundle in force has no template {version}; it has {known}"));
+    }
+}
+
+fn told(door: &str, new: bool, withdrawal: &Value) -> String {
     let text = |name: &str| withdrawal.get(name).and_then(Value::as_str);
     let what = text("template").map(|name| format!("template {name}"));
     let what = what.or_else(|| text("consent_ref").map(|name| format!("consent {name}"))).unwrap_or_default();
     let by = text("withdrawn_by").unwrap_or_default();
     let at = text("withdrawn_at").unwrap_or_default();
-    let word = if status == 201 { "withdrawn" } else { "was withdrawn before" };
+    let word = if new { "withdrawn" } else { "was withdrawn before" };
     format!("{door}: {what} {word} by {by} at {at}")
 }

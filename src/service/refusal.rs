@@ -136,7 +136,7 @@ impl Code {
 /// One place that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// RFC 6901 pointer into what the caller sent (or, for policy violations, into the policy's input).
+    /// RFC 6901 pointer into what the caller sent (or, for policy violations on a call, into the policy's input).
     pub pointer: String,
     /// What is wrong there, in a sentence.
     pub detail: String,

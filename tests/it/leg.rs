@@ -2,6 +2,7 @@
 
 mod documents;
 mod free_form;
+mod terminal;
 mod withdrawal;
 
 use serde_json::{Value, json};

@@ -9,3 +9,5 @@ mod record;
 mod sweep;
 mod told;
 mod withdraw;
+
+pub use crash::drop_policy_tests;

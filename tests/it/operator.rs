@@ -60,6 +60,38 @@ fn a_key_that_others_can_read_refuses_the_start() {
 }
 
 #[test]
+fn a_wrong_ticket_system_or_endpoint_is_named_and_told_once() {
+    let remote = "plain http is taken only to a loopback address";
+    let private = "the secret `./wrong` has mode 0644: other users can reach it";
+    let ticket = ("http://127.0.0.1:9000/tickets", "http://tickets.example/tickets");
+    let secret = ("accept = [\"approved\"]", "accept = [\"approved\"]\nsecret = \"wrong\"");
+    let endpoint =
+        ("[ops]", "[[notify.endpoints]]\nname = \"ops\"\nurl = \"https://ops.example\"\nsecret = \"wrong\"\n\n[ops]");
+    for ((from, to), place, fault) in [
+        (ticket, "[tickets.jira]: ", remote),
+        (secret, "[tickets.jira]: ", private),
+        (endpoint, "notify endpoint `ops`: ", private),
+    ] {
+        let home = Home::new();
+        std::fs::write(home.file("wrong"), "word").unwrap();
+        std::fs::set_permissions(home.file("wrong"), std::fs::Permissions::from_mode(0o644)).unwrap();
+        home.edit("atb.toml", from, to);
+        let checked = home.run(["config", "check", "--config", "./atb.toml"]);
+        assert_eq!(checked.code, 1, "{checked:?}");
+        assert!(checked.out.contains(&format!("not valid: {place}{fault}")), "{checked:?}");
+        assert_eq!(checked.out.matches(fault).count(), 1, "{checked:?}");
+    }
+}
+
+#[test]
+fn a_broker_without_agentauths_keys_says_who_writes_them() {
+    let home = Home::new();
+    let mut broker = home.atb(["broker", "--dev", "--config", "atb.toml"]);
+    broker.env("ATB_BROKER__LISTEN", "127.0.0.1:0").env("ATB_OPS__LISTEN", "127.0.0.1:0");
+    refused(broker, &["keys/jwks.json`; AgentAuth writes it when it starts"]);
+}
+
+#[test]
 fn a_missing_or_foreign_trust_bundle_refuses_the_start() {
     let home = Home::new();
     std::fs::remove_file(home.file("trust/bundle.pem")).unwrap();

@@ -31,7 +31,7 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// Why an endpoint cannot be told at all.
 #[derive(Debug, thiserror::Error)]
-#[error("notify endpoint `{endpoint}`: {fault}")]
+#[error("notify endpoint `{endpoint}`")]
 pub struct NotifySetupError {
     endpoint: String,
     #[source]
@@ -40,9 +40,9 @@ pub struct NotifySetupError {
 
 #[derive(Debug, thiserror::Error)]
 enum EndpointFault {
-    #[error("{0}")]
+    #[error(transparent)]
     Outgoing(#[from] OutgoingSetupError),
-    #[error("{0}")]
+    #[error(transparent)]
     Secret(#[from] SecretError),
     #[error("`{}` does not hold one URL", .0.display())]
     UrlFile(std::path::PathBuf),

@@ -27,6 +27,9 @@ pub enum BindError {
     /// A variable that the template does not have.
     #[error("the template has no variable `{0}`")]
     UnknownVariable(String),
+    /// A variable that is not committed to.
+    #[error("the template does not commit to `{0}`: mandates hold its value as it is")]
+    NotCommitted(String),
     /// A required variable is absent.
     #[error("the variable `{0}` is required")]
     MissingVariable(String),
@@ -86,7 +89,10 @@ impl LegTemplate {
     /// When there is no such variable, it is not committed to, or the value does not fit it.
     pub fn commitment(&self, name: &str, value: &str, key: &dyn Commit) -> Result<Commitment, BindError> {
         let unknown = || BindError::UnknownVariable(name.chars().take(64).collect());
-        let variable = self.document().variables.get(name).filter(|variable| variable.commit).ok_or_else(unknown)?;
+        let variable = self.document().variables.get(name).ok_or_else(unknown)?;
+        if !variable.commit {
+            return Err(BindError::NotCommitted(name.to_owned()));
+        }
         let text = self.text_of(name, variable, &Value::String(value.to_owned()))?;
         Ok(Commitment::to(key, &self.document().id, name, &text))
     }

@@ -244,7 +244,7 @@ impl Issuer {
             (true, Some(requirement)) => Ok(requirement.clone()),
             // An allow without saying who must agree is no answer.
             (true, None) => Err(Refusal::because(Code::Denied, "policy_malformed", "the policy names no requirement")),
-            (false, _) => Err(Refusal::by_policy(&judged.verdict.decision)),
+            (false, _) => Err(request::pointed_at(Refusal::by_policy(&judged.verdict.decision))),
         }
     }
 

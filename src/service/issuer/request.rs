@@ -9,6 +9,7 @@ use crate::domain::jose::present;
 use crate::domain::json::{self, Object};
 use crate::domain::leg::LegGround;
 use crate::domain::spiffe::SpiffeId;
+use crate::service::refusal::Refusal;
 
 /// The body of `POST /issue`.
 #[derive(Debug, Clone, Deserialize)]
@@ -114,6 +115,32 @@ impl<'de> Deserialize<'de> for ApproverSpec {
     }
 }
 
+/// The policy's denial with places in what the agent sent: the policy points into its own input.
+pub(super) fn pointed_at(mut refusal: Refusal) -> Refusal {
+    refusal.faults.iter_mut().for_each(|fault| fault.pointer = place_in_request(&fault.pointer));
+    refusal
+}
+
+fn place_in_request(pointer: &str) -> String {
+    let moved = [
+        ("/poa/leg/template", "/leg/template"),
+        ("/poa/leg", "/leg"),
+        ("/poa/act", "/act"),
+        ("/poa/con", "/con"),
+        ("/poa/req", "/request"),
+        ("/poa/ttl", "/ttl_seconds"),
+        ("/approvals", "/approvers"),
+        ("/request", "/request"),
+    ];
+    let under = |(from, to): (&str, &str)| {
+        let rest = pointer.strip_prefix(from).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+        // A template is named in one text.
+        Some(if to == "/leg/template" { to.to_owned() } else { format!("{to}{rest}") })
+    };
+    // The rest, such as the time or who asks, is nothing that was sent.
+    moved.into_iter().find_map(under).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +176,25 @@ mod tests {
         }
         for ttl in ["300.5", "-1", "\"300\"", "null", "1e400", "99999999999999999999"] {
             assert_eq!(refused(&body("erp.order.read", ttl)).pointer, "/ttl_seconds", "{ttl}");
+        }
+    }
+
+    #[test]
+    fn a_place_in_the_policys_input_becomes_one_in_the_request() {
+        for (given, place) in [
+            ("/poa/act", "/act"),
+            ("/poa/con/amount", "/con/amount"),
+            ("/poa/leg/ticket", "/leg/ticket"),
+            ("/poa/leg/template/version", "/leg/template"),
+            ("/poa/req", "/request"),
+            ("/poa/ttl", "/ttl_seconds"),
+            ("/request/params/iban", "/request/params/iban"),
+            ("/approvals/1", "/approvers/1"),
+            ("/requester", ""),
+            ("/poa/sub", ""),
+            ("/time", ""),
+        ] {
+            assert_eq!(place_in_request(given), place, "{given}");
         }
     }
 

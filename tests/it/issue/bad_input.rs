@@ -60,8 +60,8 @@ async fn hold(bad: Vec<Bad>) {
 #[tokio::test]
 async fn an_act_that_is_not_exactly_one_of_the_catalogue_is_refused() {
     hold(vec![
-        Bad("unknown act", with("act", json!("erp.vendor.explode")), "403 unknown_act", "/poa/act"),
-        Bad("a known act's prefix", with("act", json!("erp.vendor")), "403 unknown_act", "/poa/act"),
+        Bad("unknown act", with("act", json!("erp.vendor.explode")), "403 unknown_act", "/act"),
+        Bad("a known act's prefix", with("act", json!("erp.vendor")), "403 unknown_act", "/act"),
         Bad("other case", with("act", json!("ERP.vendor.read")), "422 schema_violation", "/act"),
         Bad("trailing space", with("act", json!("erp.vendor.read ")), "422 schema_violation", "/act"),
         Bad("leading space", with("act", json!(" erp.vendor.read")), "422 schema_violation", "/act"),
@@ -186,12 +186,12 @@ async fn authority_that_the_requester_brings_along_is_refused_not_stripped() {
         Bad("tier in the claim", with_leg(grown("tier", json!("low"))), "422 schema_violation", "/leg"),
         Bad("bypass in the claim", with_leg(grown("bypass", json!(true))), "422 schema_violation", "/leg"),
         Bad("the claim itself", with_leg(claim), "422 free_form_leg", "/leg"),
-        Bad("tier in con", raw("con", r#"{"tier":"low"}"#), "403 unknown_constraint", "/poa/con/tier"),
+        Bad("tier in con", raw("con", r#"{"tier":"low"}"#), "403 unknown_constraint", "/con/tier"),
         Bad(
             "attestation in con",
             raw("con", r#"{"executive_control":true}"#),
             "403 unknown_constraint",
-            "/poa/con/executive_control",
+            "/con/executive_control",
         ),
         Bad("another audience", with("aud", json!(["spiffe://atb.dev/agentauth"])), "422 schema_violation", "/aud"),
         Bad("an empty audience", with("aud", json!([])), "422 schema_violation", "/aud"),
@@ -208,18 +208,18 @@ async fn constraints_can_only_narrow_what_the_catalogue_knows() {
         ask.to_string()
     };
     hold(vec![
-        Bad("unknown parameter", con(json!({"color": "red"})), "403 unknown_constraint", "/poa/con/color"),
-        Bad("unknown operator", con(json!({"amount": {"maximum": 5}})), "403 constraint_invalid", "/poa/con/amount"),
+        Bad("unknown parameter", con(json!({"color": "red"})), "403 unknown_constraint", "/con/color"),
+        Bad("unknown operator", con(json!({"amount": {"maximum": 5}})), "403 constraint_invalid", "/con/amount"),
         Bad(
             "wider than the limit",
             con(json!({"amount": {"max": 60_000}})),
             "403 constraint_exceeds_limit",
-            "/poa/con/amount",
+            "/con/amount",
         ),
-        Bad("wrong type", con(json!({"amount": {"max": "5"}})), "403 constraint_invalid", "/poa/con/amount"),
-        Bad("null", con(json!({"amount": null})), "403 constraint_invalid", "/poa/con/amount"),
-        Bad("no operator", con(json!({"amount": {}})), "403 constraint_invalid", "/poa/con/amount"),
-        Bad("empty list", con(json!({"currency": {"in": []}})), "403 constraint_invalid", "/poa/con/currency"),
+        Bad("wrong type", con(json!({"amount": {"max": "5"}})), "403 constraint_invalid", "/con/amount"),
+        Bad("null", con(json!({"amount": null})), "403 constraint_invalid", "/con/amount"),
+        Bad("no operator", con(json!({"amount": {}})), "403 constraint_invalid", "/con/amount"),
+        Bad("empty list", con(json!({"currency": {"in": []}})), "403 constraint_invalid", "/con/currency"),
         Bad("not an object", con(json!(["amount"])), "422 schema_violation", "/con"),
     ])
     .await;
@@ -252,7 +252,7 @@ async fn a_call_that_no_route_describes_is_refused() {
     let mut unasked = asking("high");
     unasked.as_object_mut().unwrap().remove("request");
     hold(vec![
-        Bad("no call where the act asks for one", unasked.to_string(), "403 request_binding_required", "/poa/req"),
+        Bad("no call where the act asks for one", unasked.to_string(), "403 request_binding_required", "/request"),
         Bad("unknown connector", with_call("connector", json!("crm")), "400 unknown_route", "/request/connector"),
         Bad(
             "connector with a path",
@@ -303,7 +303,7 @@ async fn a_call_that_no_route_describes_is_refused() {
             "/request",
         ),
         Bad("unknown member", with_call("headers", json!({})), "422 schema_violation", "/request/headers"),
-        Bad("no ticket", asking("critical").to_string(), "403 ticket_missing", "/poa/leg/ticket"),
+        Bad("no ticket", asking("critical").to_string(), "403 ticket_missing", "/leg/ticket"),
     ])
     .await;
 }

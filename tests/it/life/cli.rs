@@ -39,6 +39,11 @@ async fn a_request_is_withdrawn_and_asked_again_from_a_terminal() {
     let early = home.run(["issue", "--as", "procurement", "--reask", &challenge]);
     assert_eq!((early.code, early.err.contains("challenge_pending")), (1, true), "{early:?}");
     assert_eq!(withdraw(&home, &challenge).ok().out.trim(), format!("{challenge}: withdrawn"));
+    let late = home.run(["approve", "--as", "alice", &challenge, "--yes", "--out", "late.jwt"]);
+    assert_eq!((late.code, late.err.trim()), (1, "nothing to sign: the challenge is withdrawn"));
+    assert!(!home.file("late.jwt").exists());
+    let late = home.run(["approve", "--as", "alice", &challenge, "--yes"]);
+    assert_eq!((late.code, late.err.contains("withdrew its request: wrong vendor")), (1, true), "{late:?}");
     let twice = withdraw(&home, &challenge);
     assert_eq!((twice.code, twice.err.contains("you withdrew it: wrong vendor")), (1, true), "{twice:?}");
 
