@@ -382,9 +382,7 @@ impl AgentAuth {
         body: Body,
     ) -> Result<T, Problem> {
         let bytes = self.read(peer, headers, body).await?;
-        // Through an object: serde would take an array of the members for them, in their order.
-        let read = strict::parse_as::<strict::Object>(&bytes).and_then(|object| strict::read(object.to_value()));
-        match read {
+        match strict::parse_as(&bytes) {
             Ok(value) => Ok(value),
             Err(error) => Err(self.issuer.refuse_at_door(peer.id(), error.into()).await.into()),
         }
