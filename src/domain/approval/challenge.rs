@@ -431,16 +431,48 @@ impl ApprovedChallenge {
         &self.0
     }
 
-    /// Ends the challenge with the one mandate that it yields; also the approvals for its `leg`.
-    pub fn redeem(self, jti: Jti, now: Timestamp) -> (Challenge, Approvals) {
-        let approvals = approvals(&self.0);
-        (Challenge { state: State::Redeemed { at: now, jti }, ..self.0 }, approvals)
+    /// Ends the challenge with the one mandate that it yields; also the approvals for its `leg`: those that
+    /// `assessment`, taken now over all votes, counts, in its order and as it counts them. A vote that counted when it
+    /// was given and does not any more is not carried.
+    ///
+    /// # Errors
+    /// When those do not suffice; the challenge stays as it is stored.
+    pub fn redeem(
+        self,
+        assessment: &Assessment,
+        jti: Jti,
+        now: Timestamp,
+    ) -> Result<(Challenge, Approvals), NotEnough> {
+        if !assessment.met {
+            return Err(NotEnough);
+        }
+        let counting = assessment.counted.iter().map(|counted| self.counting(counted).ok_or(NotEnough));
+        let votes = counting.collect::<Result<Vec<_>, _>>()?;
+        let approvals = approvals(&votes, assessment.required >= 2);
+        Ok((Challenge { votes, state: State::Redeemed { at: now, jti }, ..self.0 }, approvals))
+    }
+
+    /// The vote that the policy counts, with the person and the roles behind it now.
+    fn counting(&self, counted: &CountedApproval) -> Option<Vote> {
+        let mut vote = self.0.votes.iter().find(|vote| vote.approver == counted.id)?.clone();
+        match (&mut vote.stood_in_for, &counted.on_behalf_of) {
+            (None, None) => {}
+            (Some(other), Some(person)) => other.person.clone_from(person),
+            _ => return None,
+        }
+        vote.person.clone_from(&counted.person);
+        vote.roles.clone_from(&counted.roles);
+        Some(vote)
     }
 }
 
-fn approvals(challenge: &Challenge) -> Approvals {
-    let dual = challenge.draft.requirement.required >= 2;
-    match challenge.votes.as_slice() {
+/// The approvals that count now do not suffice for a mandate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the approvals do not suffice any more")]
+pub struct NotEnough;
+
+fn approvals(votes: &[Vote], dual: bool) -> Approvals {
+    match votes {
         [] => Approvals::None,
         [vote] if !dual => Approvals::Single(ApprovalClaim {
             approver_id: vote.approver.clone(),
