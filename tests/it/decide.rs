@@ -151,6 +151,8 @@ async fn a_denial_is_an_answer_with_its_reason() {
         let answer = ask(&app, &question).await;
         assert_eq!((answer.status, &answer.json["allow"]), (200, &json!(false)), "{what}: {answer}");
         assert_eq!(answer.reason(), reason, "{what}: {answer}");
+        let missing = if reason == "act_mismatch" { json!(["mandate"]) } else { Value::Null };
+        assert_eq!(answer.json["missing"], missing, "{what}: {answer}");
         let event = on_record(&app, what, &answer, mark).await;
         assert_eq!((event.event_type, event.subject.allow), (EventType::BrokerDecision, Some(false)), "{what}");
     }

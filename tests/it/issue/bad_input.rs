@@ -269,6 +269,26 @@ async fn a_ground_that_is_not_one_of_a_template_in_force_is_refused() {
 }
 
 #[tokio::test]
+async fn a_refused_value_is_named_by_its_defect_and_never_repeated_and_another_ground_is_what_is_missing() {
+    let app = TestApp::start().await;
+    for (value, what) in [
+        ("msa 1001", "it does not match the variable's pattern"),
+        ("MSA-10\u{202e}01", "U+202E at byte 6"),
+        ("{{order}}", "it has `{{` or `}}`"),
+    ] {
+        let mut ask = asking("low");
+        ask["leg"] = ground(&[("contract_ref", value)]);
+        let answer = app.issue(&ask).await;
+        assert_eq!(answer.verdict(), "422 leg_refused", "{answer}");
+        let detail = answer.text("/detail");
+        assert!(detail.contains("`contract_ref`") && detail.contains(what), "{answer}");
+        assert!(!answer.to_string().contains(value), "{answer}");
+        assert_eq!(answer.json["missing"], json!(["ground"]), "{answer}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_call_that_no_route_describes_is_refused() {
     let mut params = bank_account(25_000);
     params["vendor_id"] = json!("V-1002");
