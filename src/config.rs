@@ -5,6 +5,7 @@
 //! folder, names parsed, insecure choices refused outside development. This module is the only reader of the environment.
 
 mod notify;
+mod raw;
 mod tickets;
 
 use std::collections::BTreeMap;
@@ -13,12 +14,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use crate::domain::spiffe::{SpiffeId, TrustDomain};
 use crate::domain::time::Ttl;
 
 pub use notify::{EndpointConfig, EndpointUrl, NotifyConfig, Shape};
+pub use raw::Raw;
 pub use tickets::TicketSystemConfig;
 
 /// Why a configuration is refused.
@@ -60,172 +60,7 @@ pub enum ConfigError {
     },
 }
 
-/// The file as written.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Raw {
-    /// Allows what production refuses. Written by `atb init`.
-    #[serde(default)]
-    dev: bool,
-    trust: RawTrust,
-    store: RawStore,
-    keys: RawKeys,
-    bundle: RawBundle,
-    #[serde(default)]
-    agentauth: Option<RawAgentAuth>,
-    #[serde(default)]
-    broker: Option<RawBroker>,
-    #[serde(default)]
-    tickets: BTreeMap<String, tickets::RawTicketSystem>,
-    #[serde(default)]
-    notify: notify::RawNotify,
-    #[serde(default)]
-    legal: RawLegal,
-    #[serde(default)]
-    ops: RawOps,
-    #[serde(default)]
-    limits: RawLimits,
-    #[serde(default)]
-    log: RawLog,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawTrust {
-    domain: String,
-    bundle: PathBuf,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawStore {
-    path: PathBuf,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawKeys {
-    mandate: Option<PathBuf>,
-    commitment: Option<PathBuf>,
-    ledger: PathBuf,
-    jwks: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawBundle {
-    dir: PathBuf,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawAgentAuth {
-    listen: SocketAddr,
-    spiffe_id: String,
-    svid: PathBuf,
-    key: PathBuf,
-    #[serde(default = "default_ttl")]
-    default_ttl_seconds: u64,
-    #[serde(default = "default_ttl")]
-    max_ttl_seconds: u64,
-    #[serde(default)]
-    brokers: Vec<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawBroker {
-    listen: SocketAddr,
-    spiffe_id: String,
-    svid: PathBuf,
-    key: PathBuf,
-    connectors: PathBuf,
-    #[serde(default = "default_ttl")]
-    max_ttl_seconds: u64,
-    #[serde(default)]
-    agentauth: Option<String>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLegal {
-    #[serde(default)]
-    officers: Vec<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawOps {
-    #[serde(default = "default_ops")]
-    listen: SocketAddr,
-}
-
-impl Default for RawOps {
-    fn default() -> Self {
-        Self { listen: default_ops() }
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLimits {
-    #[serde(default = "default_connections")]
-    connections: usize,
-    #[serde(default = "default_drain")]
-    drain_seconds: u64,
-    #[serde(default = "default_policy_threads")]
-    policy_threads: usize,
-    #[serde(default = "default_policy_ms")]
-    policy_ms: u16,
-}
-
-impl Default for RawLimits {
-    fn default() -> Self {
-        Self {
-            connections: default_connections(),
-            drain_seconds: default_drain(),
-            policy_threads: default_policy_threads(),
-            policy_ms: default_policy_ms(),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLog {
-    #[serde(default = "default_level")]
-    level: String,
-}
-
-impl Default for RawLog {
-    fn default() -> Self {
-        Self { level: default_level() }
-    }
-}
-
-fn default_ttl() -> u64 {
-    300
-}
-fn default_ops() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 8440))
-}
-fn default_connections() -> usize {
-    4096
-}
-fn default_drain() -> u64 {
-    20
-}
-fn default_policy_threads() -> usize {
-    2
-}
-fn default_policy_ms() -> u16 {
-    500
-}
-fn default_level() -> String {
-    "info".to_owned()
-}
-
-/// Every key, as `section.key`. A test holds it against the structs above.
+/// Every key, as `section.key`. A test holds it against [`Raw`].
 pub const KEYS: [&str; 34] = [
     "dev",
     "trust.domain",
@@ -381,95 +216,6 @@ impl Config {
         let raw: Raw = overlaid.try_into().map_err(|error: toml::de::Error| syntax(&error))?;
         raw.resolve(path.parent().unwrap_or(Path::new(".")))
     }
-}
-
-impl Raw {
-    fn resolve(self, base: &Path) -> Result<Config, ConfigError> {
-        let value = |key, detail: String| ConfigError::Value { key, detail };
-        let id = |key, text: &str| {
-            text.parse::<SpiffeId>().map_err(|error| value(key, format!("`{text}` is not a SPIFFE ID: {error}")))
-        };
-        let at = |path: PathBuf| base.join(path);
-        let agentauth_id =
-            self.agentauth.as_ref().map(|part| id("agentauth.spiffe_id", &part.spiffe_id)).transpose()?;
-        let broker_id = self.broker.as_ref().map(|part| id("broker.spiffe_id", &part.spiffe_id)).transpose()?;
-        let broker = match (self.broker, broker_id.clone()) {
-            (Some(raw), Some(spiffe_id)) => Some(BrokerConfig {
-                door: Door { listen: raw.listen, spiffe_id, svid: at(raw.svid), key: at(raw.key) },
-                connectors: at(raw.connectors),
-                max_ttl: ttl("broker.max_ttl_seconds", raw.max_ttl_seconds)?,
-                agentauth: match (&raw.agentauth, &agentauth_id) {
-                    (Some(text), _) => id("broker.agentauth", text)?,
-                    (None, Some(id)) => id.clone(),
-                    (None, None) => {
-                        return Err(value(
-                            "broker.agentauth",
-                            "name the AgentAuth whose mandates are taken".to_owned(),
-                        ));
-                    }
-                },
-            }),
-            _ => None,
-        };
-        let agentauth = match (self.agentauth, agentauth_id) {
-            (Some(raw), Some(spiffe_id)) => {
-                let mut brokers =
-                    raw.brokers.iter().map(|text| id("agentauth.brokers", text)).collect::<Result<Vec<_>, _>>()?;
-                brokers.extend(broker_id.filter(|id| !brokers.contains(id)));
-                if brokers.is_empty() || brokers.len() > 16 {
-                    return Err(value("agentauth.brokers", "name 1 to 16 brokers that mandates are for".to_owned()));
-                }
-                let max_ttl = ttl("agentauth.max_ttl_seconds", raw.max_ttl_seconds)?;
-                Some(AgentAuthConfig {
-                    door: Door { listen: raw.listen, spiffe_id, svid: at(raw.svid), key: at(raw.key) },
-                    default_ttl: ttl("agentauth.default_ttl_seconds", raw.default_ttl_seconds)?.min(max_ttl),
-                    max_ttl,
-                    brokers,
-                })
-            }
-            _ => None,
-        };
-        let in_range = |key, number: usize, range: std::ops::RangeInclusive<usize>| {
-            let detail = format!("{number} is outside {} to {}", range.start(), range.end());
-            if range.contains(&number) { Ok(number) } else { Err(value(key, detail)) }
-        };
-        in_range("limits.policy_ms", usize::from(self.limits.policy_ms), 10..=10_000)?;
-        Ok(Config {
-            dev: self.dev,
-            trust_domain: self
-                .trust
-                .domain
-                .parse()
-                .map_err(|error| value("trust.domain", format!("`{}`: {error}", self.trust.domain)))?,
-            trust_bundle: at(self.trust.bundle),
-            store: at(self.store.path),
-            mandate_key: self.keys.mandate.map(at),
-            commitment_key: self.keys.commitment.map(at),
-            jwks: self.keys.jwks.map(at),
-            ledger_key: at(self.keys.ledger),
-            bundle_dir: at(self.bundle.dir),
-            agentauth,
-            broker,
-            tickets: tickets::resolve(self.tickets, base)?,
-            notify: self.notify.resolve(base)?,
-            legal_officers: self
-                .legal
-                .officers
-                .iter()
-                .map(|text| id("legal.officers", text))
-                .collect::<Result<_, _>>()?,
-            ops: self.ops.listen,
-            connections: in_range("limits.connections", self.limits.connections, 1..=100_000)?,
-            drain: Duration::from_secs(self.limits.drain_seconds.min(600)),
-            policy_threads: in_range("limits.policy_threads", self.limits.policy_threads, 1..=64)?,
-            policy_deadline: Duration::from_millis(u64::from(self.limits.policy_ms)),
-            log_level: self.log.level,
-        })
-    }
-}
-
-fn ttl(key: &'static str, seconds: u64) -> Result<Ttl, ConfigError> {
-    Ttl::from_secs(seconds).map_err(|error| ConfigError::Value { key, detail: error.to_string() })
 }
 
 /// `ATB_SECTION__KEY=value` over the file. A value is TOML where it parses as such, else text.

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::id::{KeyId, Sha256Digest};
-use super::json::Object;
+use super::json::{self, Object};
 
 /// Why a text is not a JWS that we take.
 #[derive(Debug, thiserror::Error)]
@@ -60,9 +60,9 @@ impl<H: DeserializeOwned, P: DeserializeOwned> UnverifiedJws<H, P> {
             return Err(JwsError::Envelope);
         };
         decode(signature)?;
-        let header = serde_json::from_slice(&decode(header)?).map_err(|_| JwsError::Header)?;
+        let header = json::from_slice(&decode(header)?).map_err(|_| JwsError::Header)?;
         let unverified_payload =
-            serde_json::from_slice(&decode(payload)?).map_err(|error| JwsError::Claims(shape(&error)))?;
+            json::from_slice(&decode(payload)?).map_err(|error| JwsError::Claims(shape(&error)))?;
         Ok(Self { jws: jws.to_owned(), header, unverified_payload })
     }
 }
@@ -306,7 +306,7 @@ fn jwk(value: &serde_json::Value) -> Result<MandateKey, JwkError> {
         kid: String,
         d: Option<serde::de::IgnoredAny>,
     }
-    let jwk = Jwk::deserialize(value).map_err(|_| JwkError::Shape)?;
+    let jwk: Jwk = json::read(value.clone()).map_err(|_| JwkError::Shape)?;
     if jwk.kty != "OKP" || jwk.crv != "Ed25519" || jwk.d.is_some() {
         return Err(JwkError::Shape);
     }
@@ -347,6 +347,11 @@ mod tests {
             MandateKeys::from_jwks(&set).map(|_| ())
         };
         assert_eq!(read(key.clone()), Ok(()));
+        let members = ["kty", "crv", "x", "kid"].map(|name| key[name].clone());
+        assert_eq!(
+            read(serde_json::json!([members[0], members[1], members[2], members[3], null])),
+            Err(JwkError::Shape)
+        );
         for (member, value, error) in [
             ("kid", "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4l", JwkError::Kid),
             ("kty", "RSA", JwkError::Shape),

@@ -3,7 +3,9 @@
 //! `parse` accepts I-JSON (RFC 7493) within limits: no duplicate member, no number that a double cannot hold exactly,
 //! no NUL, bounded depth and node count, nothing after the value. `canonical` writes RFC 8785. Numbers are normalised
 //! while parsing (`1.0` and `1e0` become `1`), so that two texts with the same canonical form are the same value to
-//! every later reader.
+//! every later reader. Types are read from it by the names of their members and never by their order.
+
+mod named;
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
 use super::id::Sha256Digest;
+use named::Named;
 
 /// The deepest nesting that any door accepts.
 pub const MAX_DEPTH: usize = 32;
@@ -90,8 +93,19 @@ pub fn parse_as<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
 /// # Errors
 /// When the value does not have the shape of `T`.
 pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, JsonError> {
-    serde_path_to_error::deserialize(value)
+    serde_path_to_error::deserialize(Named(value))
         .map_err(|error| JsonError { pointer: pointer(error.path()), detail: plain(error.inner()) })
+}
+
+/// Reads a type from JSON text in one pass, for texts whose numbers and depth their type bounds: as `serde_json` does,
+/// but a struct only from an object.
+///
+/// # Errors
+/// As `serde_json::from_slice`, and when a struct is written as an array.
+pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = T::deserialize(Named(&mut deserializer))?;
+    deserializer.end().map(|()| value)
 }
 
 /// The RFC 8785 canonical form.

@@ -3,6 +3,7 @@
 mod delegation;
 mod directory;
 mod ends;
+mod left;
 mod live;
 mod parallel;
 mod people;

@@ -106,6 +106,29 @@ async fn a_peek_judges_and_spends_nothing() {
     app.finish().await;
 }
 
+/// serde would take an array of a struct's members, in their order, for the struct.
+#[tokio::test]
+async fn a_question_without_the_names_of_its_members_is_refused() {
+    let app = TestApp::start().await;
+    let mandate = app.low_mandate().await;
+    let good = question(&mandate);
+    let call = &good["request"];
+    let call = json!([call["connector"], call["method"], call["path"], call["params"]]);
+    let body = json!([good["token"], good["request"], good["agent"], true]);
+    for (what, question, pointer) in
+        [("the body", body, ""), ("the call", with(&mandate, "/request", call), "/request")]
+    {
+        let answer = ask(&app, &question).await;
+        assert_eq!(
+            (answer.verdict().as_str(), answer.pointers()),
+            ("422 schema_violation", vec![pointer.to_owned()]),
+            "{what}: {answer}"
+        );
+    }
+    assert_eq!(ask(&app, &good).await.json["allow"], true, "nothing was spent");
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn a_denial_is_an_answer_with_its_reason() {
     let app = TestApp::start().await;
@@ -128,6 +151,8 @@ async fn a_denial_is_an_answer_with_its_reason() {
         let answer = ask(&app, &question).await;
         assert_eq!((answer.status, &answer.json["allow"]), (200, &json!(false)), "{what}: {answer}");
         assert_eq!(answer.reason(), reason, "{what}: {answer}");
+        let missing = if reason == "act_mismatch" { json!(["mandate"]) } else { Value::Null };
+        assert_eq!(answer.json["missing"], missing, "{what}: {answer}");
         let event = on_record(&app, what, &answer, mark).await;
         assert_eq!((event.event_type, event.subject.allow), (EventType::BrokerDecision, Some(false)), "{what}");
     }

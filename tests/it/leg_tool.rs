@@ -185,7 +185,16 @@ fn variables_that_do_not_fit_are_named_with_what_would() {
     assert_eq!((missing.code, missing.err.lines().count()), (1, 3), "each at once: {missing:?}");
     assert!(missing.err.contains("`contract_ref` is required: The number of the contract. (a text of at most 12 bytes that matches MSA-[0-9]{1,8})"));
     let bad = render("orders", &["--var", "contract_ref=12"]);
-    assert_eq!((bad.code, bad.err.contains("`contract_ref` does not fit: The number")), (1, true), "{bad:?}");
+    assert_eq!(
+        (
+            bad.code,
+            bad.err.contains(
+                "`contract_ref` does not fit: it does not match the variable's pattern. Expected: The number"
+            )
+        ),
+        (1, true),
+        "{bad:?}"
+    );
     let unknown = render("orders", &["--var", "contract=1"]);
     assert!(unknown.code == 1 && unknown.err.contains("there are `accountable_id`, `contract_ref`"), "{unknown:?}");
     let nobody = render("order", &[]);

@@ -84,6 +84,13 @@ pub fn without(claims: &str, member: &str) -> String {
     serde_json::to_string(&object).unwrap()
 }
 
+/// The members of `object` without their names, in the order of `names`: what serde would take for them.
+pub fn in_order(object: &str, names: &[&str]) -> String {
+    let object: serde_json::Value = serde_json::from_str(object).unwrap();
+    assert_eq!(object.as_object().unwrap().len(), names.len());
+    serde_json::Value::from_iter(names.iter().map(|name| object[*name].clone())).to_string()
+}
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
 }

@@ -1,5 +1,6 @@
 //! AgentAuth's door. Each handler reads, asks [`Issuer`], and writes down the answer.
 
+mod challenges;
 mod life;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::body;
 use super::leg::{self, LegDoor};
@@ -21,13 +22,11 @@ use super::problem::Problem;
 use super::queue;
 use super::queue_events::{self, Streams};
 use super::server::Peer;
-use crate::domain::approval::{Challenge, Vote};
 use crate::domain::id::ChallengeId;
 use crate::domain::jose::MandateKeys;
 use crate::domain::json as strict;
 use crate::domain::leg::LegTemplate;
 use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
-use crate::domain::text::PlainText;
 use crate::service::issuer::queue::MAX_PAGE;
 use crate::service::issuer::{Issued, Issuer};
 use crate::service::refusal::{Code, Refusal};
@@ -59,9 +58,9 @@ pub fn router(state: AgentAuth) -> Router {
         .route("/issue/{id}/reask", post(life::reask))
         .route("/challenges", get(queue::challenges))
         .route("/challenges/events", get(queue_events::events).head(wrong_method))
-        .route("/challenges/{id}", get(challenge))
-        .route("/challenges/{id}/approve", post(approve))
-        .route("/challenges/{id}/reject", post(reject))
+        .route("/challenges/{id}", get(challenges::challenge))
+        .route("/challenges/{id}/approve", post(challenges::approve))
+        .route("/challenges/{id}/reject", post(challenges::reject))
         .route("/templates", get(templates))
         .route("/templates/{id}", get(template))
         .route("/.well-known/jwks.json", get(jwks))
@@ -150,7 +149,7 @@ fn issued(issued: Issued, issuer: &Issuer) -> Response {
         }
         Issued::Waiting(challenge) => {
             let location = format!("/issue/{}", challenge.id());
-            let body = Json(life::wanting(&challenge, waiting(&challenge, issuer, &location)));
+            let body = Json(life::wanting(&challenge, challenges::waiting(&challenge, issuer, &location)));
             let mut response = no_store((StatusCode::ACCEPTED, body).into_response());
             if let Ok(location) = HeaderValue::from_str(&location) {
                 response.headers_mut().insert(LOCATION, location);
@@ -158,133 +157,6 @@ fn issued(issued: Issued, issuer: &Issuer) -> Response {
             response
         }
     }
-}
-
-fn waiting(challenge: &Challenge, issuer: &Issuer, status_url: &str) -> Value {
-    json!({
-        "challenge_id": challenge.id(),
-        "tier": challenge.draft().tier,
-        "required": challenge.draft().requirement.required,
-        "roles": challenge.draft().requirement.roles,
-        "approved": challenge.votes().len(),
-        "approvers": approvers(challenge),
-        "statement": statement(challenge, issuer),
-        "expires_at": challenge.expires_at(),
-        "status_url": status_url,
-    })
-}
-
-/// Who has approved, and who else was named to be asked.
-fn approvers(challenge: &Challenge) -> Vec<Value> {
-    let approved = challenge.votes().iter().map(approved_by);
-    let has_voted = |id: &SpiffeId| challenge.votes().iter().any(|vote| vote.principal() == id);
-    let asked = challenge.draft().asked.iter().filter(|id| !has_voted(id));
-    approved.chain(asked.map(|id| json!({"id": id, "state": "asked"}))).collect()
-}
-
-/// Who has approved, and for whom where not for herself.
-fn approved_by(vote: &Vote) -> Value {
-    let mut view = json!({"id": vote.approver, "state": "approved", "approved_at": vote.approved_at});
-    if let (Some(other), Some(members)) = (&vote.stood_in_for, view.as_object_mut()) {
-        members.insert("on_behalf_of".to_owned(), json!(other.on_behalf_of.id));
-    }
-    view
-}
-
-/// The claims that an approver signs; `iss`, `iat` and `jti` are her own. `exp` is the earliest that will do.
-fn statement(challenge: &Challenge, issuer: &Issuer) -> Value {
-    json!({
-        "sub": challenge.agent(), "aud": issuer.settings().id, "cid": challenge.id(), "sum": challenge.ask().sum(),
-        "view": challenge.draft().view.digest(), "decision": "approve", "exp": challenge.expires_at().as_secs(),
-    })
-}
-
-/// The delegation by which the caller looks at a challenge for another approver.
-const DELEGATION: &str = "atb-delegation";
-
-/// `GET /challenges/{id}`, with `ATB-Delegation` where the caller stands in for another.
-async fn challenge(
-    State(state): State<AgentAuth>,
-    Extension(Peer(peer)): Extension<Peer>,
-    id: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let id = state.challenge_id(&peer, id).await?;
-    let mut delegations = headers.get_all(DELEGATION).iter();
-    let challenge = match (delegations.next(), delegations.next()) {
-        (None, _) => state.issuer.challenge(&peer, id).await?,
-        (Some(one), None) => state.issuer.challenge_for(&peer, id, one.to_str().unwrap_or_default()).await?,
-        (Some(_), Some(_)) => {
-            let refusal = Refusal::new(Code::SchemaViolation, "one `ATB-Delegation` at most");
-            return Err(state.issuer.refuse_at_door(peer.id(), refusal).await.into());
-        }
-    };
-    Ok(no_store(Json(view(&challenge, &state.issuer)).into_response()))
-}
-
-/// Exactly what is asked: the signed content, the call in clear behind its digest, and the statement to sign.
-fn view(challenge: &Challenge, issuer: &Issuer) -> Value {
-    let draft = challenge.draft();
-    let shown = json!({
-        "challenge_id": challenge.id(),
-        "state": challenge.state(),
-        "tier": draft.tier,
-        "workspace": draft.workspace,
-        "ask": draft.ask.to_value(),
-        "call": draft.call.as_ref().map(|call| json!({
-            "connector": call.binding.connector, "method": call.binding.method, "path": call.binding.path,
-            "params": call.params, "digest": call.binding.digest,
-        })),
-        "view": draft.view,
-        "required": draft.requirement.required,
-        "roles": draft.requirement.roles,
-        "approved": challenge.votes().len(),
-        "approvers": approvers(challenge),
-        "statement": statement(challenge, issuer),
-        "created_at": challenge.created_at(),
-        "expires_at": challenge.expires_at(),
-    });
-    life::linked(challenge, shown)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ApproveBody {
-    statement: String,
-}
-
-/// `POST /challenges/{id}/approve`
-async fn approve(
-    State(state): State<AgentAuth>,
-    Extension(Peer(peer)): Extension<Peer>,
-    id: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let id = state.challenge_id(&peer, id).await?;
-    let body: ApproveBody = state.read_as(&peer, &headers, body).await?;
-    let approval = state.issuer.approve(&peer, id, &body.statement).await?;
-    Ok(no_store(Json(view(&approval.challenge, &state.issuer)).into_response()))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RejectBody {
-    reason: PlainText,
-}
-
-/// `POST /challenges/{id}/reject`
-async fn reject(
-    State(state): State<AgentAuth>,
-    Extension(Peer(peer)): Extension<Peer>,
-    id: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let id = state.challenge_id(&peer, id).await?;
-    let body: RejectBody = state.read_as(&peer, &headers, body).await?;
-    let rejected = state.issuer.reject(&peer, id, body.reason).await?;
-    Ok(no_store(Json(view(&rejected.challenge, &state.issuer)).into_response()))
 }
 
 /// `GET /templates`
@@ -375,17 +247,18 @@ impl AgentAuth {
         }
     }
 
-    async fn read_as<T: serde::de::DeserializeOwned>(
+    /// Which challenge a request is about, and its body.
+    async fn addressed<T: serde::de::DeserializeOwned>(
         &self,
         peer: &VerifiedSvid,
+        id: Result<Path<String>, PathRejection>,
         headers: &HeaderMap,
         body: Body,
-    ) -> Result<T, Problem> {
+    ) -> Result<(ChallengeId, T), Problem> {
+        let id = self.challenge_id(peer, id).await?;
         let bytes = self.read(peer, headers, body).await?;
-        // Through an object: serde would take an array of the members for them, in their order.
-        let read = strict::parse_as::<strict::Object>(&bytes).and_then(|object| strict::read(object.to_value()));
-        match read {
-            Ok(value) => Ok(value),
+        match strict::parse_as(&bytes) {
+            Ok(body) => Ok((id, body)),
             Err(error) => Err(self.issuer.refuse_at_door(peer.id(), error.into()).await.into()),
         }
     }

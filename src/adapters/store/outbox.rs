@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use tokio::time::timeout;
 
 use super::op::{Answer, Op, Prepared};
-use super::reader::{SqliteReader, failed, unsigned};
+use super::reader::{SqliteReader, failed, parse, unsigned};
 use super::rows::{millis, number};
 use super::sqlite::{SqliteStore, unexpected};
 use crate::domain::ledger::{Entry, Receipt};
@@ -271,5 +271,5 @@ impl SqliteReader {
 }
 
 fn entry(row: &SqliteRow, column: usize) -> Result<Entry, StoreError> {
-    serde_json::from_slice(row.try_get(column).map_err(failed)?).map_err(failed)
+    parse(row.try_get(column).map_err(failed)?)
 }

@@ -10,6 +10,7 @@ use super::rows::{millis, number};
 use super::schema::{self, OpenError};
 use crate::domain::approval::Challenge;
 use crate::domain::id::{ChallengeId, DecisionId, Jti, Sha256Digest};
+use crate::domain::json;
 use crate::domain::ledger::{Entry, LeafHash, ProofError, Subtree, consistency_proof, inclusion_proof};
 use crate::service::auditor::BLOCK_LEVEL;
 use crate::service::ports::{EntryFilter, StoreError, Stored};
@@ -217,8 +218,8 @@ pub(super) fn stored_challenge(row: &SqliteRow) -> Result<Stored<Challenge>, Sto
     Ok(Stored { version: unsigned(row, 0)?, value: parse(body.as_bytes())? })
 }
 
-pub(super) fn parse<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T, StoreError> {
-    serde_json::from_slice(json).map_err(failed)
+pub(super) fn parse<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<T, StoreError> {
+    json::from_slice(text).map_err(failed)
 }
 
 pub(super) fn unsigned(row: &SqliteRow, column: usize) -> Result<u64, StoreError> {

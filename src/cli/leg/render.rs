@@ -156,7 +156,7 @@ fn misfits(document: &TemplateDocument, vars: &Map<String, Value>, error: &BindE
             .filter(|(name, variable)| variable.required && !vars.contains_key(*name))
             .map(|(name, _)| format!("the variable `{name}` is required: {}", fits(name)))
             .collect(),
-        BindError::BadValue(name) => vec![format!("the value of `{name}` does not fit: {}", fits(name))],
+        BindError::BadValue(name, _) => vec![format!("{error}. Expected: {}", fits(name))],
         BindError::UnknownVariable(_) => {
             let known: Vec<String> = document.variables.keys().map(|name| format!("`{name}`")).collect();
             vec![format!("{error}; there are {}", known.join(", "))]

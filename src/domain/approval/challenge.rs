@@ -6,30 +6,30 @@
 
 mod life;
 mod state;
+mod vote;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::ask::Ask;
-use super::delegation::OutOfScope;
 use super::statement::VerifiedStatement;
 use super::view::View;
 use crate::domain::action::{CallRequest, RequestBinding};
 use crate::domain::catalogue::Tier;
-use crate::domain::id::{ChallengeId, DelegationId, Jti, PersonId, Revision, WorkspaceId};
+use crate::domain::id::{ChallengeId, Jti, Revision, WorkspaceId};
 use crate::domain::jose::present;
 use crate::domain::json::Object;
-use crate::domain::leg::{ApprovalClaim, Approvals, ApproverKind, DualControlApprover};
-use crate::domain::mandate::MAX_MANDATE_BYTES;
-use crate::domain::policy::{ApprovalFact, Assessment, CountedApproval, OnBehalfOf, Requirement};
-use crate::domain::role::RoleClass;
+use crate::domain::leg::Approvals;
+use crate::domain::policy::{ApprovalFact, Assessment, CountedApproval, Requirement};
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::text::PlainText;
 use crate::domain::time::Timestamp;
 
 pub use life::{EndedChallenge, MAX_REASKS, ReaskOf, ReaskRefused};
 pub use state::{ChallengeClosed, ChallengeState};
+pub use vote::{StoodInFor, Vote, VoteRefused};
+use vote::{approvals, has_room, vote};
 
 /// The call in clear, for the people who decide; its digest stands in the ask's `req`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,63 +44,6 @@ pub struct CallView {
 impl From<&CallRequest> for CallView {
     fn from(call: &CallRequest) -> Self {
         Self { binding: call.binding(), params: call.params.clone() }
-    }
-}
-
-/// One approval that counts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Vote {
-    /// The identity that signed.
-    pub approver: SpiffeId,
-    /// The person behind it when it was counted.
-    pub person: PersonId,
-    /// The classes of roles that it brought when it was counted.
-    pub roles: Vec<RoleClass>,
-    /// The statement's `iat`.
-    pub approved_at: Timestamp,
-    /// The statement.
-    pub statement: String,
-    /// Whom the approver stood in for.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub stood_in_for: Option<StoodInFor>,
-}
-
-/// Whom an approver stood in for when her approval was counted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoodInFor {
-    /// The delegator and the scope.
-    pub on_behalf_of: OnBehalfOf,
-    /// The person behind the delegator.
-    pub person: PersonId,
-    /// The delegation's `jti`.
-    pub delegation: DelegationId,
-}
-
-impl Vote {
-    /// In whose name it was given: the delegator's, or the approver's own.
-    pub fn principal(&self) -> &SpiffeId {
-        self.stood_in_for.as_ref().map_or(&self.approver, |other| &other.on_behalf_of.id)
-    }
-
-    /// The identities that this approval used up: who signed, and in whose name.
-    fn identities(&self) -> impl Iterator<Item = &SpiffeId> {
-        std::iter::once(&self.approver).chain(self.stood_in_for.iter().map(|other| &other.on_behalf_of.id))
-    }
-
-    /// The people that this approval used up.
-    pub fn people(&self) -> impl Iterator<Item = &PersonId> {
-        std::iter::once(&self.person).chain(self.stood_in_for.iter().map(|other| &other.person))
-    }
-
-    /// The approval as the policy is told of it.
-    pub fn fact(&self) -> ApprovalFact {
-        ApprovalFact {
-            id: self.approver.clone(),
-            approved_at: self.approved_at.as_secs(),
-            on_behalf_of: self.stood_in_for.as_ref().map(|other| other.on_behalf_of.clone()),
-        }
     }
 }
 
@@ -160,30 +103,6 @@ pub struct Challenge {
     state: State,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     reasked_as: Option<ChallengeId>,
-}
-
-/// Why a genuine statement does not count.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum VoteRefused {
-    /// The policy does not count it; the text is the policy's reason.
-    #[error("{0}")]
-    NotCounted(String),
-    /// Others were named to be asked.
-    #[error("approver_not_asked")]
-    NotAsked,
-    /// This identity is used up already: by a statement of its own, or by somebody who stood in for it.
-    #[error("approver_already_counted")]
-    AlreadyCounted,
-    /// What is asked lies outside the delegation.
-    #[error(transparent)]
-    OutOfScope(#[from] OutOfScope),
-    /// The policy counts the delegate without a word on whom she stands in for: it does not know delegations.
-    #[error("delegation_not_assessed")]
-    NotAssessed,
-    /// The mandate could not carry this statement beside the others that it needs; a delegation by its leaf alone, or
-    /// of fewer acts, is shorter.
-    #[error("statement_too_long")]
-    TooLong,
 }
 
 /// A challenge with one more approval.
@@ -377,50 +296,6 @@ impl PendingChallenge {
     }
 }
 
-/// The vote that a statement is, as the policy counted it.
-fn vote(statement: &VerifiedStatement, counted: &CountedApproval) -> Result<Vote, VoteRefused> {
-    let stood_in_for = match (statement.delegation(), &counted.on_behalf_of) {
-        (None, None) => None,
-        (Some(delegation), Some(person)) => Some(StoodInFor {
-            on_behalf_of: delegation.on_behalf_of(),
-            person: person.clone(),
-            delegation: delegation.claims().jti,
-        }),
-        _ => return Err(VoteRefused::NotAssessed),
-    };
-    Ok(Vote {
-        approver: statement.approver().clone(),
-        person: counted.person.clone(),
-        roles: counted.roles.clone(),
-        approved_at: statement.approved_at(),
-        statement: statement.as_jws().to_owned(),
-        stood_in_for,
-    })
-}
-
-/// Whether a mandate by `issuer` of at most [`MAX_MANDATE_BYTES`] can carry this vote beside those before it and those
-/// still missing: an approval that could not be carried is refused when it is given, not when the mandate is to be minted.
-fn has_room(challenge: &Challenge, vote: &Vote, issuer: &SpiffeId) -> bool {
-    // Header, signature and dots, times, `jti`, `tier`, and the names of members; base64url makes four of three bytes.
-    const ENVELOPE: usize = 384;
-    // A statement in one's own name with leaf and intermediate.
-    const OWN: usize = 3 * 1024;
-    let draft = &challenge.draft;
-    let names = draft.aud.iter().chain([issuer]).map(|id| id.as_str().len().saturating_add(3)).sum::<usize>();
-    let asked = draft.ask.to_value().to_string().len().saturating_add(draft.pol.as_str().len());
-    let room = (MAX_MANDATE_BYTES / 4 * 3).saturating_sub(names).saturating_sub(asked).saturating_sub(ENVELOPE);
-    let votes: usize = challenge.votes.iter().chain([vote]).map(carried).fold(0, usize::saturating_add);
-    let required = usize::try_from(draft.requirement.required.max(1)).unwrap_or(usize::MAX);
-    let missing = required.saturating_sub(challenge.votes.len()).saturating_sub(1);
-    votes.saturating_add(missing.saturating_mul(OWN.min(room / required))) <= room
-}
-
-/// The bytes of a vote in `leg.dual_control.approvers`.
-fn carried(vote: &Vote) -> usize {
-    const MEMBERS: usize = 96;
-    vote.statement.len().saturating_add(vote.approver.as_str().len()).saturating_add(MEMBERS)
-}
-
 /// A challenge that has all its approvals and has time.
 #[derive(Debug)]
 pub struct ApprovedChallenge(Challenge);
@@ -431,35 +306,42 @@ impl ApprovedChallenge {
         &self.0
     }
 
-    /// Ends the challenge with the one mandate that it yields; also the approvals for its `leg`.
-    pub fn redeem(self, jti: Jti, now: Timestamp) -> (Challenge, Approvals) {
-        let approvals = approvals(&self.0);
-        (Challenge { state: State::Redeemed { at: now, jti }, ..self.0 }, approvals)
+    /// Ends the challenge with the one mandate that it yields; also the approvals for its `leg`: those that
+    /// `assessment`, taken now over all votes, counts, in its order and as it counts them. A vote that counted when it
+    /// was given and does not any more is not carried.
+    ///
+    /// # Errors
+    /// When those do not suffice; the challenge stays as it is stored.
+    pub fn redeem(
+        self,
+        assessment: &Assessment,
+        jti: Jti,
+        now: Timestamp,
+    ) -> Result<(Challenge, Approvals), NotEnough> {
+        if !assessment.met {
+            return Err(NotEnough);
+        }
+        let counting = assessment.counted.iter().map(|counted| self.counting(counted).ok_or(NotEnough));
+        let votes = counting.collect::<Result<Vec<_>, _>>()?;
+        let approvals = approvals(&votes, assessment.required >= 2);
+        Ok((Challenge { votes, state: State::Redeemed { at: now, jti }, ..self.0 }, approvals))
+    }
+
+    /// The vote that the policy counts, with the person and the roles behind it now.
+    fn counting(&self, counted: &CountedApproval) -> Option<Vote> {
+        let mut vote = self.0.votes.iter().find(|vote| vote.approver == counted.id)?.clone();
+        match (&mut vote.stood_in_for, &counted.on_behalf_of) {
+            (None, None) => {}
+            (Some(other), Some(person)) => other.person.clone_from(person),
+            _ => return None,
+        }
+        vote.person.clone_from(&counted.person);
+        vote.roles.clone_from(&counted.roles);
+        Some(vote)
     }
 }
 
-fn approvals(challenge: &Challenge) -> Approvals {
-    let dual = challenge.draft.requirement.required >= 2;
-    match challenge.votes.as_slice() {
-        [] => Approvals::None,
-        [vote] if !dual => Approvals::Single(ApprovalClaim {
-            approver_id: vote.approver.clone(),
-            approved_at: vote.approved_at,
-            statement: vote.statement.clone(),
-        }),
-        votes => Approvals::Dual(votes.iter().map(dual_control_approver).collect()),
-    }
-}
-
-fn dual_control_approver(vote: &Vote) -> DualControlApprover {
-    DualControlApprover {
-        id: vote.approver.clone(),
-        kind: if vote.roles.iter().any(RoleClass::is_executive) {
-            ApproverKind::Executive
-        } else {
-            ApproverKind::Approver
-        },
-        approved_at: vote.approved_at,
-        statement: vote.statement.clone(),
-    }
-}
+/// The approvals that count now do not suffice for a mandate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the approvals do not suffice any more")]
+pub struct NotEnough;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::tests::{assessment, both, challenge, now, two_people};
+use super::tests::{assessment, both, challenge, now, redeem, two_people};
 use super::*;
-use crate::domain::id::{ChallengeId, Jti};
+use crate::domain::id::ChallengeId;
 use crate::domain::time::Timestamp;
 
 /// What may happen to one of the challenges of a chain, in any order and any number of times.
@@ -90,7 +90,7 @@ fn apply(stored: Challenge, event: Event, at: Timestamp, statements: &[VerifiedS
         }
         Event::Withdraw => stored.withdraw(text("not needed any more"), at).ok(),
         Event::Redeem => {
-            let (redeemed, approvals) = stored.approved(at).ok()?.redeem(Jti::new(at, [9; 10]), at);
+            let (redeemed, approvals) = redeem(stored.approved(at).ok()?, at).ok()?;
             assert!(matches!(approvals, crate::domain::leg::Approvals::Dual(both) if both.len() == 2));
             Some(redeemed)
         }

@@ -23,7 +23,7 @@ mod view_tests;
 pub use ask::Ask;
 pub use challenge::{
     ApprovedChallenge, CallView, Challenge, ChallengeClosed, ChallengeDraft, ChallengeState, EndedChallenge,
-    MAX_REASKS, PendingChallenge, ReaskOf, ReaskRefused, StoodInFor, Vote, VoteRefused, Voted,
+    MAX_REASKS, NotEnough, PendingChallenge, ReaskOf, ReaskRefused, StoodInFor, Vote, VoteRefused, Voted,
 };
 pub use delegation::{
     Delegation, DelegationError, MAX_DELEGATION_BYTES, MAX_DELEGATION_LIFETIME, OutOfScope, UnverifiedDelegation,

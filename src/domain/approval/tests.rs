@@ -15,7 +15,7 @@ use super::*;
 use crate::domain::catalogue::Tier;
 use crate::domain::id::{ChallengeId, Jti, Sha256Digest, StatementId};
 use crate::domain::jose::Alg;
-use crate::domain::leg::Approvals;
+use crate::domain::leg::{Approvals, ApproverKind};
 use crate::domain::policy::{Assessment, CountedApproval, RefusedApproval, Requirement};
 use crate::domain::spiffe::{SpiffeId, TrustBundle, TrustBundles};
 use crate::domain::time::Timestamp;
@@ -174,8 +174,16 @@ pub(crate) fn assessment(challenge: &Challenge, approver: &SpiffeId, person_of: 
         }
     }
     let approved = u32::try_from(counted.len()).unwrap();
-    let met = approved >= challenge.draft().requirement.required;
-    Assessment { counted, refused, approved, required: 2, roles_missing: Default::default(), met, fault: None }
+    let required = challenge.draft().requirement.required;
+    let met = approved >= required;
+    Assessment { counted, refused, approved, required, roles_missing: Default::default(), met, fault: None }
+}
+
+/// A mandate on every vote.
+pub(crate) fn redeem(approved: ApprovedChallenge, at: Timestamp) -> Result<(Challenge, Approvals), NotEnough> {
+    let challenge = approved.as_challenge();
+    let assessment = assessment(challenge, &challenge.votes()[0].approver, two_people);
+    approved.redeem(&assessment, Jti::new(at, [9; 10]), at)
 }
 
 pub(crate) fn two_people(id: &str) -> &str {
@@ -260,7 +268,7 @@ fn play(events: &[Event], person_of: fn(&str) -> &str, statements: &[VerifiedSta
             }
             Event::Redeem => stored.approved(at).ok().map(|approved| {
                 redeemed += 1;
-                let (challenge, approvals) = approved.redeem(Jti::new(at, [9; 10]), at);
+                let (challenge, approvals) = redeem(approved, at).unwrap();
                 assert!(matches!(approvals, Approvals::Dual(both) if both.len() == 2));
                 challenge
             }),
@@ -301,9 +309,54 @@ fn who_was_not_asked_does_not_count() {
 #[test]
 fn one_approval_is_enough_where_one_is_asked_for() {
     let challenge = vote(challenge(1), &both()[0]).unwrap().into_challenge();
-    let (challenge, approvals) = challenge.approved(now()).unwrap().redeem(Jti::new(now(), [9; 10]), now());
+    let (challenge, approvals) = redeem(challenge.approved(now()).unwrap(), now()).unwrap();
     assert!(matches!(approvals, Approvals::Single(_)));
     assert_eq!(challenge.approved(now()).unwrap_err(), ChallengeClosed::Redeemed);
+}
+
+#[test]
+fn a_vote_that_does_not_count_any_more_is_not_carried_and_its_absence_is_not_made_up_for() {
+    let votes = |assess: fn(&mut Assessment)| {
+        let mut challenge = challenge(2);
+        for statement in &both() {
+            challenge = vote(challenge, statement).unwrap().into_challenge();
+        }
+        let mut now_counted = assessment(&challenge, &challenge.votes()[0].approver, two_people);
+        assess(&mut now_counted);
+        challenge.approved(now()).unwrap().redeem(&now_counted, Jti::new(now(), [9; 10]), now())
+    };
+    assert!(matches!(votes(|_| {}), Ok((_, Approvals::Dual(both))) if both.len() == 2));
+    // Bob left.
+    let left = |now: &mut Assessment| drop(now.counted.remove(0));
+    assert_eq!(
+        votes(|now| {
+            now.counted.remove(0);
+            now.met = false;
+        })
+        .unwrap_err(),
+        NotEnough
+    );
+    let (redeemed, carried) = votes(left).unwrap();
+    assert!(matches!(carried, Approvals::Dual(one) if one.len() == 1 && one[0].id.as_str().ends_with("carol")));
+    assert_eq!(redeemed.votes().len(), 1);
+    // One approval is enough by now.
+    assert!(matches!(
+        votes(|now| {
+            now.counted.remove(0);
+            now.required = 1;
+        }),
+        Ok((_, Approvals::Single(_)))
+    ));
+    // Who never voted is nobody's approval, and neither is a vote counted for another than it was given for.
+    let nobody = |now: &mut Assessment| now.counted[1].id = "spiffe://atb.dev/approver/alice".parse().unwrap();
+    assert_eq!(votes(nobody).unwrap_err(), NotEnough);
+    let stand_in = |now: &mut Assessment| now.counted[1].on_behalf_of = Some("alice".parse().unwrap());
+    assert_eq!(votes(stand_in).unwrap_err(), NotEnough);
+    // An executive who is none any more is not called one.
+    let executive = |now: &mut Assessment| now.counted[0].roles = vec!["executive".to_owned().try_into().unwrap()];
+    let (redeemed, carried) = votes(executive).unwrap();
+    assert!(matches!(carried, Approvals::Dual(both) if both[0].kind == ApproverKind::Executive));
+    assert_eq!(redeemed.votes()[0].roles.len(), 1);
 }
 
 pub(crate) fn both() -> [VerifiedStatement; 2] {

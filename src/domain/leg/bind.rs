@@ -1,7 +1,8 @@
 //! Filling a template: texts with `{{name}}`, once, from left to right.
 //!
 //! A variable can never add a member. A member whose placeholder is an optional variable that was not given is left out.
-//! A committed variable enters as its commitment; its value does not leave this module, in no error either.
+//! A committed variable enters as its commitment; its value does not leave this module. An error names what does not
+//! fit, at most one character that no text may have, and never the value.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use super::document::{TemplateVariable, VariableKind};
 use super::placeholder::{Part, parts};
 use super::template::LegTemplate;
 use crate::domain::json;
-use crate::domain::text::PlainText;
+use crate::domain::text::{PlainText, PlainTextError};
 
 /// The most bytes of a value where the variable does not say.
 const DEFAULT_LENGTH: u16 = 256;
@@ -33,9 +34,9 @@ pub enum BindError {
     /// A required variable is absent.
     #[error("the variable `{0}` is required")]
     MissingVariable(String),
-    /// A value that does not fit the variable's type, pattern or length.
-    #[error("the value of `{0}` does not fit its type, pattern or length")]
-    BadValue(String),
+    /// A value that does not fit the variable.
+    #[error("the value of `{0}` does not fit: {1}")]
+    BadValue(String, ValueDefect),
     /// A value must be committed to and there is no key.
     #[error("the variable `{0}` is committed to, and there is no key for it: set `keys.commitment`")]
     NoCommitmentKey(String),
@@ -45,6 +46,29 @@ pub enum BindError {
     /// What came out is not a ground.
     #[error("the bound claim is not a legal ground: {0}")]
     Claim(String),
+}
+
+/// What about a value does not fit its variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ValueDefect {
+    /// Another type.
+    #[error("expected {}", match .0 {
+        VariableKind::String => "a text",
+        VariableKind::Integer => "a whole number",
+    })]
+    Type(VariableKind),
+    /// No text that a person could read for what it is: which character, and where.
+    #[error(transparent)]
+    Text(PlainTextError),
+    /// More bytes than the variable may have.
+    #[error("expected at most {0} bytes")]
+    Length(u16),
+    /// Not as the variable's pattern says.
+    #[error("it does not match the variable's pattern")]
+    Pattern,
+    /// What stands for a variable in a template.
+    #[error("it has `{{{{` or `}}}}`")]
+    Placeholder,
 }
 
 impl LegTemplate {
@@ -108,26 +132,33 @@ impl LegTemplate {
         }
     }
 
-    /// Whether a text fits the variable `name`: its pattern and length.
+    /// Whether a text fits the variable `name`: its length and pattern.
     pub(super) fn fits(&self, name: &str, variable: &TemplateVariable, text: &str) -> bool {
-        let length = usize::from(variable.max_length.unwrap_or(DEFAULT_LENGTH));
-        self.pattern(name).is_none_or(|pattern| pattern.is_match(text)) && text.len() <= length
+        self.misfit(name, variable, text).is_none()
+    }
+
+    fn misfit(&self, name: &str, variable: &TemplateVariable, text: &str) -> Option<ValueDefect> {
+        let length = variable.max_length.unwrap_or(DEFAULT_LENGTH);
+        if text.len() > usize::from(length) {
+            return Some(ValueDefect::Length(length));
+        }
+        self.pattern(name).is_some_and(|pattern| !pattern.is_match(text)).then_some(ValueDefect::Pattern)
     }
 
     fn text_of(&self, name: &str, variable: &TemplateVariable, value: &Value) -> Result<String, BindError> {
-        let bad = || BindError::BadValue(name.to_owned());
+        let bad = |defect| BindError::BadValue(name.to_owned(), defect);
         let text = match (variable.kind, value) {
             (VariableKind::String, Value::String(text)) => {
-                text.parse::<PlainText>().map_err(|_| bad())?;
+                text.parse::<PlainText>().map_err(|error| bad(ValueDefect::Text(error)))?;
                 text.clone()
             }
             (VariableKind::Integer, Value::Number(number)) if number.is_i64() || number.is_u64() => number.to_string(),
-            _ => return Err(bad()),
+            (kind, _) => return Err(bad(ValueDefect::Type(kind))),
         };
-        if !self.fits(name, variable, &text) || text.contains("{{") || text.contains("}}") {
-            return Err(bad());
+        if text.contains("{{") || text.contains("}}") {
+            return Err(bad(ValueDefect::Placeholder));
         }
-        Ok(text)
+        self.misfit(name, variable, &text).map_or(Ok(text), |defect| Err(bad(defect)))
     }
 
     fn committed(

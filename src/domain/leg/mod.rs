@@ -17,7 +17,7 @@ mod validate;
 mod withdrawal;
 
 pub use crate::domain::day::{Day, DayError};
-pub use bind::BindError;
+pub use bind::{BindError, ValueDefect};
 pub use claim::{
     AccountableParty, ApprovalClaim, Approvals, ApproverKind, Basis, DualControl, DualControlApprover, Jurisdiction,
     JurisdictionError, Leg, LegError, LegGround, TemplateRef, Ticket,

@@ -175,7 +175,10 @@ impl Templates {
 mod tests {
     use serde_json::{Map, json};
 
+    use super::super::bind::ValueDefect;
     use super::*;
+    use crate::domain::leg::VariableKind;
+    use crate::domain::text::{PlainText, PlainTextError};
 
     fn source() -> Value {
         json!({
@@ -218,19 +221,26 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_do_not_fit_are_refused() {
+    fn variables_that_do_not_fit_are_refused_by_their_defect_and_without_their_value() {
+        let bad = |name: &str, defect| BindError::BadValue(name.into(), defect);
+        let override_at_5 = "MSA-1\u{202e}".parse::<PlainText>().unwrap_err();
         for (given, error) in [
             (json!({"contract": "MSA-1"}), BindError::MissingVariable("who".into())),
             (json!({"contract": "MSA-1", "who": "dave", "x": 1}), BindError::UnknownVariable("x".into())),
-            (json!({"contract": "MSA-1\u{202e}", "who": "dave"}), BindError::BadValue("contract".into())),
-            (json!({"contract": "xMSA-1x", "who": "dave"}), BindError::BadValue("contract".into())),
-            (json!({"contract": 1, "who": "dave"}), BindError::BadValue("contract".into())),
-            (json!({"contract": "MSA-1", "who": "{{contract}}"}), BindError::BadValue("who".into())),
+            (json!({"contract": "MSA-1\u{202e}", "who": "dave"}), bad("contract", ValueDefect::Text(override_at_5))),
+            (json!({"contract": "xMSA-1x", "who": "dave"}), bad("contract", ValueDefect::Pattern)),
+            (json!({"contract": 1, "who": "dave"}), bad("contract", ValueDefect::Type(VariableKind::String))),
+            (json!({"contract": "MSA-1", "who": "{{contract}}"}), bad("who", ValueDefect::Placeholder)),
+            (json!({"contract": "MSA-1", "who": "d".repeat(257)}), bad("who", ValueDefect::Length(256))),
+            (json!({"contract": "MSA-1", "who": ""}), bad("who", ValueDefect::Text(PlainTextError::Length))),
             (json!({"contract": "MSA-1", "who": "dave7"}), BindError::AccountableParty("id")),
         ] {
             let mut given = vars(given);
             given.insert("days".into(), json!(1));
-            assert_eq!(template().bind(&given, None), Err(error));
+            let refused = template().bind(&given, None).unwrap_err();
+            assert_eq!(refused, error);
+            let text = refused.to_string();
+            assert!(!text.contains("MSA-1") && !text.contains("dave") && !text.contains("ddd"), "{text}");
         }
     }
 

@@ -56,6 +56,9 @@ pub struct Answer {
     /// The act's tier.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
+    /// What is missing, where asking for it helps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
     /// What the connector must do when it makes the call.
     pub obligations: Vec<Value>,
     /// When the mandate ends.
@@ -87,6 +90,7 @@ impl Broker {
                 reason: decision.reason,
                 decision_id: attempt.decision_id,
                 tier: decision.tier,
+                missing: Vec::new(),
                 obligations: decision.obligations,
                 expires_at,
             }),
@@ -96,8 +100,9 @@ impl Broker {
                 if matches!(refusal.code, Code::Busy | Code::RecordUnavailable | Code::Internal) {
                     return Err(refusal);
                 }
+                let missing = refusal.lack.map(|lack| lack.missing).unwrap_or_default();
                 let reason = refusal.reason;
-                Ok(Answer { allow: false, reason, decision_id, tier, obligations: Vec::new(), expires_at })
+                Ok(Answer { allow: false, reason, decision_id, tier, missing, obligations: Vec::new(), expires_at })
             }
         }
     }

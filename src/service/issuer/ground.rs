@@ -16,7 +16,7 @@ impl Issuer {
         leg: LegRequest,
         now: Timestamp,
     ) -> Result<LegGround, Refusal> {
-        let refused = |detail: String| Refusal::new(Code::LegRefused, detail.clone()).at("/leg", detail);
+        let refused = |detail: String| lacks_ground(Refusal::new(Code::LegRefused, detail.clone()).at("/leg", detail));
         let ground = match leg {
             LegRequest::Template { template, vars } => {
                 let template = bundle.templates().find(&template).map_err(|error| refused(error.to_string()))?;
@@ -30,7 +30,8 @@ impl Issuer {
             }
             LegRequest::Claim(_) if !bundle.workspace(workspace).free_form_leg => {
                 let detail = "this workspace takes legal grounds by template only";
-                return Err(Refusal::because(Code::LegRefused, "free_form_leg", detail).at("/leg", detail));
+                let refusal = Refusal::because(Code::LegRefused, "free_form_leg", detail);
+                return Err(lacks_ground(refusal.at("/leg", detail)));
             }
             LegRequest::Claim(ground) => {
                 bundle.templates().admit(&ground, now).map_err(|defect| ground_refused(&defect))?;
@@ -49,5 +50,11 @@ impl Issuer {
 
 fn ground_refused(defect: &GroundDefect) -> Refusal {
     let detail = defect.to_string();
-    Refusal::because(Code::LegRefused, defect.code(), detail.clone()).at(format!("/leg{}", defect.pointer()), detail)
+    let refusal = Refusal::because(Code::LegRefused, defect.code(), detail.clone());
+    lacks_ground(refusal.at(format!("/leg{}", defect.pointer()), detail))
+}
+
+/// Another ground would help.
+fn lacks_ground(refusal: Refusal) -> Refusal {
+    refusal.missing(vec!["ground".to_owned()], None)
 }

@@ -1,12 +1,12 @@
 //! From a yes to a mandate: claims, signature, record, release.
 
 use super::{Admitted, Issuer, Minted, facts, subject_of, template_name};
-use crate::domain::approval::{Ask, Challenge, ChallengeClosed, ChallengeDraft};
+use crate::domain::approval::{Ask, Challenge, ChallengeClosed, ChallengeDraft, NotEnough};
 use crate::domain::id::{ChallengeId, DecisionId};
 use crate::domain::ledger::{EventType, Subject};
 use crate::domain::leg::{Approvals, Leg};
 use crate::domain::mandate::{Claims, SealedMandate, UnsignedMandate};
-use crate::domain::policy::Bundle;
+use crate::domain::policy::{Assessment, Bundle};
 use crate::domain::spiffe::VerifiedSvid;
 use crate::domain::time::Timestamp;
 use crate::service::facts::Asked;
@@ -146,26 +146,26 @@ impl Issuer {
             Ok(approved) => approved,
             Err(closed) => return Err(Retry::Refused(self.closed(stored, closed).await)),
         };
-        let subject = subject_of(&stored.value);
         self.not_withdrawn(stored.value.ask().leg.as_leg()).map_err(|r| Retry::Refused(r.decided(decision_id)))?;
         self.prove_votes(&stored.value).map_err(|refusal| Retry::Refused(refusal.decided(decision_id)))?;
-        let bundle = self.still_allowed(&stored.value, now).await;
-        let bundle = bundle.map_err(|refusal| {
+        let allowed = self.still_allowed(&stored.value, now).await;
+        let (bundle, assessment) = allowed.map_err(|refusal| {
             let refusal = refusal.wanting(|| Wanted::for_draft(stored.value.draft()));
             Retry::Refused(refusal.decided(decision_id))
         })?;
         let draft = approved.as_challenge().draft().clone();
         let jti = self.jti(now);
-        let (redeemed, approvals) = approved.redeem(jti, now);
+        let redeemed = approved.redeem(&assessment, jti, now);
+        let (redeemed, approvals) = redeemed.map_err(|error| Retry::Refused(not_enough(&assessment, error)))?;
         let dual = matches!(approvals, Approvals::Dual(_));
         let leg = draft.ask.leg.clone().with(approvals);
         let claims = self.claims(&draft, &bundle, leg, jti, now);
         let sealed = self.sign(claims).map_err(Retry::Refused)?;
         let event = if dual { EventType::PoaIssuedDualControl } else { EventType::PoaIssued };
         let subject = Subject {
-            challenge_id: subject.challenge_id,
-            approvers: subject.approvers,
-            template: subject.template,
+            challenge_id: Some(redeemed.id()),
+            template: Some(template_name(&draft.ask)),
+            approvers: subject_of(&redeemed).approvers,
             ..self.issuance(&sealed, &bundle, decision_id)
         };
         let entry = self.entry(event, draft.workspace, subject);
@@ -176,8 +176,13 @@ impl Issuer {
         }
     }
 
-    /// Policy and directories may have changed since the approvals: they are asked again at the moment of minting.
-    async fn still_allowed(&self, challenge: &Challenge, now: Timestamp) -> Result<std::sync::Arc<Bundle>, Refusal> {
+    /// Policy and directories may have changed since the approvals: they are asked again at the moment of minting. The
+    /// assessment says which approvals count now; that they suffice is for who carries them to ask.
+    async fn still_allowed(
+        &self,
+        challenge: &Challenge,
+        now: Timestamp,
+    ) -> Result<(std::sync::Arc<Bundle>, Assessment), Refusal> {
         let draft = challenge.draft();
         let call = draft.call.as_ref().map(|view| {
             let b = view.binding.clone();
@@ -212,8 +217,7 @@ impl Issuer {
             ));
         }
         if !assessed.verdict.met || assessed.bundle.digest() != judged.bundle.digest() {
-            let refusal = Refusal::because(Code::Denied, "approval_missing", "the approvals do not suffice any more");
-            return Err(refusal.missing(vec!["approval".to_owned()], None));
+            return Err(not_enough(&assessed.verdict, NotEnough));
         }
         let shown = view::of(&judged.bundle, &draft.ask, draft.call.as_ref())?;
         if shown.digest() != draft.view.digest() {
@@ -221,7 +225,7 @@ impl Issuer {
             return Err(Refusal::because(Code::Denied, "view_changed", detail));
         }
         self.confirm_ticket(&requirement, &draft.ask, &draft.workspace).await?;
-        Ok(judged.bundle)
+        Ok((judged.bundle, assessed.verdict))
     }
 
     fn seal(
@@ -292,6 +296,15 @@ impl Issuer {
 enum Retry {
     Conflict,
     Refused(Refusal),
+}
+
+/// Approvals that sufficed do not any more: which are missing, by the policy's names.
+fn not_enough(assessment: &Assessment, error: NotEnough) -> Refusal {
+    let roles = assessment.roles_missing.keys().map(ToString::to_string);
+    let too_few = assessment.approved < assessment.required || assessment.roles_missing.is_empty();
+    let missing = too_few.then(|| "approval".to_owned()).into_iter().chain(roles).collect();
+    let reason = if too_few { "approval_missing" } else { "role_missing" };
+    Refusal::because(Code::Denied, reason, error.to_string()).missing(missing, None)
 }
 
 fn release(

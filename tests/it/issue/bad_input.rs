@@ -113,6 +113,29 @@ async fn a_body_that_two_readers_could_read_differently_is_refused() {
     .await;
 }
 
+/// serde would take an array of a struct's members, in their order, for the struct.
+#[tokio::test]
+async fn members_without_their_names_are_refused_wherever_they_stand() {
+    let low = asking("low");
+    let body = json!([low["act"], {}, low["leg"]]);
+    let by_template = json!([low["leg"]["template"], low["leg"]["vars"]]);
+    let call = &asking("high")["request"];
+    let call = json!([call["connector"], call["method"], call["path"], call["params"]]);
+    let claim = json!({
+        "jurisdiction": "DE", "accountable_party": ["employee", "erin"], "basis": "CONTRACT", "ref": "MSA-1",
+        "description": "x",
+        "template": {"id": "contract", "version": "1.0.0", "digest": format!("sha-256:{}", "0".repeat(64))},
+    });
+    hold(vec![
+        Bad("the body", body.to_string(), "422 schema_violation", ""),
+        Bad("the ground", with_leg(by_template), "422 schema_violation", "/leg"),
+        Bad("the accountable party", with_leg(claim), "422 schema_violation", "/leg"),
+        Bad("the call", with("request", call), "422 schema_violation", "/request"),
+        Bad("a statement", with("approvers", json!([["e30.e30.e30"]])), "422 schema_violation", "/approvers/0"),
+    ])
+    .await;
+}
+
 #[tokio::test]
 async fn numbers_that_are_not_small_whole_seconds_are_refused() {
     hold(vec![
@@ -243,6 +266,26 @@ async fn a_ground_that_is_not_one_of_a_template_in_force_is_refused() {
         Bad("template for other acts", with("act", json!("knowledge.document.read")), "403 unknown_act", "-"),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn a_refused_value_is_named_by_its_defect_and_never_repeated_and_another_ground_is_what_is_missing() {
+    let app = TestApp::start().await;
+    for (value, what) in [
+        ("msa 1001", "it does not match the variable's pattern"),
+        ("MSA-10\u{202e}01", "U+202E at byte 6"),
+        ("{{order}}", "it has `{{` or `}}`"),
+    ] {
+        let mut ask = asking("low");
+        ask["leg"] = ground(&[("contract_ref", value)]);
+        let answer = app.issue(&ask).await;
+        assert_eq!(answer.verdict(), "422 leg_refused", "{answer}");
+        let detail = answer.text("/detail");
+        assert!(detail.contains("`contract_ref`") && detail.contains(what), "{answer}");
+        assert!(!answer.to_string().contains(value), "{answer}");
+        assert_eq!(answer.json["missing"], json!(["ground"]), "{answer}");
+    }
+    app.finish().await;
 }
 
 #[tokio::test]

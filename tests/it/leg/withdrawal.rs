@@ -189,6 +189,10 @@ async fn nobody_but_an_officer_withdraws_or_lists_and_every_refusal_is_on_record
             let event = TestApp::only(app.events_since(mark).await, verdict);
             assert_eq!((event.event_type, event.subject.agent), (kind, Some(app.id_of(name))), "{name} {body}");
         }
+        let in_order = json!(["contract", "C-1", "members without their names"]);
+        let answer = app.caller(OFFICER, door).post("/leg/withdrawals", &in_order).await;
+        assert_eq!((answer.status, answer.pointers()), (422, vec![String::new()]), "{answer}");
+        assert!(answer.to_string().contains("expected an object"), "{answer}");
         let mark = app.mark().await;
         assert_eq!(app.caller(AGENT, door).get("/leg/withdrawals").await.verdict(), "403 not_a_legal_officer");
         assert_eq!(TestApp::only(app.events_since(mark).await, "a list").event_type, kind);

@@ -167,6 +167,10 @@ async fn what_needs_nobody(demo: &Demo) {
     let verdict = post(&connector, "/v1/decide", &denied, 200).await;
     assert_eq!(verdict["allow"], false);
     fits("decide-answer", &verdict);
+    let other = super::with(&question, "/request/method", json!("DELETE"));
+    let verdict = post(&connector, "/v1/decide", &other, 200).await;
+    assert_eq!(verdict["missing"], json!(["mandate"]), "{verdict}");
+    refuses("decide-answer", &verdict, vec![("/missing", json!([])), ("/missing", json!("mandate"))]);
 }
 
 async fn what_two_people_agree_on(demo: &Demo) -> Value {

@@ -1,7 +1,7 @@
 //! Delegations: the good ones and one defect each. Carol lets Bob stand in for her.
 
 use super::people::{self, AUTHORITY, BOB, CAROL, FOREIGN_AUTHORITY};
-use super::{NOW, Vector, changed, jws, jws_with_small_order_r, signing_input, statement, without};
+use super::{NOW, Vector, changed, in_order, jws, jws_with_small_order_r, signing_input, statement, without};
 
 const MALFORMED: &str = "delegation_malformed";
 const DAY: u64 = 86_400;
@@ -146,6 +146,7 @@ fn headers() -> Vec<Vector> {
         vector("header-kid", "a key named beside the chain", member(r#""kid":"carol""#)),
         vector("header-x5u", "a chain to fetch", member(r#""x5u":"https://evil.example/chain.pem""#)),
         vector("header-crit", "an extension that must be understood", member(r#""crit":["exp"]"#)),
+        vector("header-in-order", "the members without their names", in_order(&good, &["alg", "typ", "x5c"])),
         vector("header-duplicate-typ", "two types", member(r#""typ":"delegation+jwt""#)),
     ]
 }
@@ -183,6 +184,14 @@ fn forms() -> Vec<Vector> {
             "aud-array",
             "one audience, not a list",
             claim(r#""spiffe://atb.dev/agentauth""#, r#"["spiffe://atb.dev/agentauth"]"#),
+        ),
+        vector(
+            "claims-in-order",
+            "the claims without their names",
+            by_carol(&in_order(
+                &good,
+                &["iss", "sub", "aud", "tiers", "acts", "workspaces", "iat", "nbf", "exp", "jti"],
+            )),
         ),
         vector("jti-version-4", "not a UUIDv7", claim("-7000-8000-0000000000d1", "-4000-8000-0000000000d1")),
         vector("exp-float", "not whole seconds", claim(&(NOW + DAY).to_string(), &format!("{}.0", NOW + DAY))),

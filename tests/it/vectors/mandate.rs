@@ -4,7 +4,9 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use sha2::Digest as _;
 
 use super::people::{AGENTAUTH, BOB, CAROL, THIEF};
-use super::{NOW, Vector, base64url, changed, jws, jws_with_small_order_r, signing_input, statement, without};
+use super::{
+    NOW, Vector, base64url, changed, in_order, jws, jws_with_small_order_r, signing_input, statement, without,
+};
 
 const CID: &str = "019ad741-0000-7000-8000-00000000c1d0";
 /// The order of the group of edwards25519, little-endian (RFC 8032 §5.1).
@@ -137,6 +139,7 @@ fn headers() -> Vec<Vector> {
         vector("header-duplicate-alg", no, "two algorithms", member(r#""alg":"EdDSA""#)),
         vector("header-duplicate-escaped", no, "two algorithms, one spelt otherwise", member(r#""\u0061lg":"EdDSA""#)),
         vector("header-array", no, "not an object", format!("[{good}]")),
+        vector("header-in-order", no, "the members without their names", in_order(&good, &["alg", "typ", "kid"])),
         vector("header-trailing-data", no, "something behind the object", format!("{good}{{}}")),
         vector("typ-jwt", no, "no type of ours", changed(&good, "poa+jwt", "JWT")),
         vector("typ-statement", no, "the type of a statement", changed(&good, "poa+jwt", "approval+jwt")),
@@ -202,6 +205,17 @@ fn claims_of_wrong_form() -> Vec<Vector> {
         claim("leg-jurisdiction-unknown", "no country", r#""DE""#, r#""XX""#),
         vector("claims-trailing-data", "something behind the object", format!("{good} {{}}")),
         vector("claims-array", "not an object", format!("[{good}]")),
+        vector(
+            "claims-in-order",
+            "the claims without their names",
+            in_order(&good, &["iss", "sub", "aud", "act", "con", "leg", "iat", "nbf", "exp", "jti", "tier", "pol"]),
+        ),
+        claim(
+            "leg-party-in-order",
+            "a person without the names of her members",
+            r#"{"type":"employee","id":"dave"}"#,
+            r#"["employee","dave"]"#,
+        ),
         vector("claims-byte-order-mark", "a byte order mark", format!("\u{feff}{good}")),
         vector("oversized", "more than 16 KiB", claims().replace("look up", &"look up ".repeat(1600))),
         Vector::new(

@@ -4,7 +4,9 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 
 use super::people::{self, AUTHORITY, BOB, CAROL, FOREIGN_AUTHORITY};
-use super::{NOW, Vector, base64url, changed, delegation, jws, jws_with_small_order_r, signing_input, without};
+use super::{
+    NOW, Vector, base64url, changed, delegation, in_order, jws, jws_with_small_order_r, signing_input, without,
+};
 
 /// What the fixtures' challenge is about; the domain tests ask with the same values.
 const CID: &str = "019ad741-0000-7000-8000-00000000c1d0";
@@ -259,6 +261,7 @@ fn headers() -> Vec<Vector> {
         vector("header-jwk", "a key that the statement brings along", member(jwk)),
         vector("header-x5u", "a chain to fetch", member(r#""x5u":"https://evil.example/chain.pem""#)),
         vector("header-crit", "an extension that must be understood", member(r#""crit":["exp"]"#)),
+        vector("header-in-order", "the members without their names", in_order(&good, &["alg", "typ", "x5c"])),
         vector("header-duplicate-x5c", "two chains", member(&format!(r#""x5c":["{}"]"#, people::carol_x5c()))),
     ]
 }
@@ -302,6 +305,12 @@ fn payloads() -> Vec<Vector> {
             malformed,
             "one audience, not a list",
             claim(r#""spiffe://atb.dev/agentauth""#, r#"["spiffe://atb.dev/agentauth"]"#),
+        ),
+        vector(
+            "claims-in-order",
+            malformed,
+            "the claims without their names",
+            in_order(&good, &["iss", "sub", "aud", "cid", "sum", "view", "decision", "iat", "exp", "jti"]),
         ),
         vector("sum-upper-case", malformed, "another spelling of the digest", claim("sha-256:ba78", "sha-256:BA78")),
         vector("view-upper-case", malformed, "another spelling of the view", claim("sha-256:cb83", "sha-256:CB83")),

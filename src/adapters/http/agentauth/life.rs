@@ -31,8 +31,7 @@ pub(super) async fn withdraw(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let id = state.challenge_id(&peer, id).await?;
-    let body: WithdrawBody = state.read_as(&peer, &headers, body).await?;
+    let (id, body): (_, WithdrawBody) = state.addressed(&peer, id, &headers, body).await?;
     let withdrawn = state.issuer.withdraw(&peer, id, body.reason.clone()).await?;
     let answer = json!({"challenge_id": withdrawn.id(), "state": withdrawn.state(), "reason": body.reason});
     Ok(no_store(Json(answer).into_response()))
@@ -51,8 +50,7 @@ pub(super) async fn reask(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let id = state.challenge_id(&peer, id).await?;
-    let ReaskBody {} = state.read_as(&peer, &headers, body).await?;
+    let (id, ReaskBody {}) = state.addressed(&peer, id, &headers, body).await?;
     let challenge = state.issuer.reask(&peer, id).await?;
     Ok(issued(Issued::Waiting(Box::new(challenge)), &state.issuer))
 }

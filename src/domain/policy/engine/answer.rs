@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::catalogue::Tier;
+use crate::domain::json;
 use crate::domain::policy::{
     Assessment, CountedApproval, Decision, IssueDecision, PolicyFault, RefusedApproval, Requirement, Violation,
 };
@@ -95,7 +96,7 @@ struct AssessmentAnswer {
 /// By way of JSON text: one pass each way, without a second tree of values between.
 fn read<T: DeserializeOwned>(value: &Value) -> Result<T, PolicyFault> {
     let text = serde_json::to_string(value).map_err(|_| PolicyFault::Malformed)?;
-    serde_json::from_str(&text).map_err(|_| PolicyFault::Malformed)
+    json::from_slice(text.as_bytes()).map_err(|_| PolicyFault::Malformed)
 }
 
 #[cfg(test)]

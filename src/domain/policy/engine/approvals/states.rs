@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::domain::approval::tests::{assessment, both, challenge, now, two_people};
+use crate::domain::approval::tests::{assessment, both, challenge, now, redeem, two_people};
 use crate::domain::approval::{Challenge, VerifiedStatement, Voted};
-use crate::domain::id::Jti;
 use crate::domain::time::Timestamp;
 
 /// What may happen, in time or after the hour.
@@ -28,7 +27,7 @@ fn play(stored: &Challenge, event: &str, at: Timestamp, people: &[VerifiedStatem
         }
         "redeem" => {
             let approved = stored.approved(at).map_err(|closed| closed.to_string())?;
-            Ok(approved.redeem(Jti::new(at, [9; 10]), at).0)
+            redeem(approved, at).map(|(challenge, _)| challenge).map_err(|error| error.to_string())
         }
         "expire" => Ok(stored.expire(at)),
         "withdraw" => {

@@ -1,0 +1,34 @@
+//! The policy decision point.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::domain::policy::{Assessment, Bundle, Decision, IssueDecision, PolicyInput};
+
+/// A verdict, and the bundle that gave it: the one to name in mandates and records, even if another was activated since.
+#[derive(Debug, Clone)]
+pub struct Judged<T> {
+    /// The verdict.
+    pub verdict: T,
+    /// The bundle.
+    pub bundle: Arc<Bundle>,
+}
+
+/// The policy decision point, over the bundle in force.
+///
+/// No method fails: an error of the engine, a deadline, an undefined or malformed answer is a denial with its own reason.
+#[async_trait]
+pub trait PolicyPoint: Send + Sync {
+    /// The bundle in force.
+    fn bundle(&self) -> Arc<Bundle>;
+
+    /// `data.atb.poa.decision` for a call.
+    async fn decide(&self, input: PolicyInput) -> Judged<Decision>;
+
+    /// `data.atb.issue.decision` for a request for a mandate.
+    async fn issue(&self, input: PolicyInput) -> Judged<IssueDecision>;
+
+    /// `data.atb.approval.assessment`: which approvals count.
+    async fn assess(&self, input: PolicyInput) -> Judged<Assessment>;
+}
