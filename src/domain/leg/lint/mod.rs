@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Pure: the day is an argument, files and history are somebody else's. A rule family is one file; it takes what it can
-//! read and leaves the rest to [`shape`], so that one slip does not hide the next. What the services would refuse
+//! read and leaves the rest to `shape`, so that one slip does not hide the next. What the services would refuse
 //! ([`LegTemplate::parse`]) is always an error here: a clean template is one that loads.
 
 mod coverage;
