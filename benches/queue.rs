@@ -161,8 +161,9 @@ fn challenge(n: usize, now: Timestamp) -> Challenge {
             }
         },
         "workspace": format!("team-{}", n % TEAMS), "tier": Tier::ALL[n % 4], "aud": ["spiffe://atb.dev/broker"],
-        "requirement": {"required": 2, "executives": 0, "ticket": false, "challenge_seconds": 86_400,
-            "max_ttl_seconds": 300},
+        "view": {"v": 1, "title": "Change a vendor", "tier": "high", "sentence": "Change a vendor", "facts": []},
+        "requirement": {"required": 2, "roles": {}, "excluded": [], "delegable": true, "ticket": false,
+            "challenge_seconds": 86_400, "max_ttl_seconds": 300},
         "requires_dual_control": false, "asked": [], "pol": "r1"
     }))
     .unwrap();

@@ -346,6 +346,14 @@ connectors = "connectors"
         assert!(error.contains("agentauth.max_ttl_seconds"), "{error}");
     }
 
+    #[test]
+    fn an_officer_of_another_trust_domain_is_refused() {
+        let of =
+            |domain: &str| parse(&format!("{MINIMAL}[legal]\nofficers = [\"spiffe://{domain}/legal/officer\"]\n"), &[]);
+        assert_eq!(of("atb.dev").unwrap().legal_officers.len(), 1);
+        assert!(of("other.dev").unwrap_err().to_string().contains("legal.officers"));
+    }
+
     /// A key that is missing from `KEYS` would be refused in the environment although the file takes it.
     #[test]
     fn every_key_of_the_file_is_listed() {

@@ -249,7 +249,17 @@ impl Raw {
                 .legal
                 .officers
                 .iter()
-                .map(|text| id("legal.officers", text))
+                .map(|text| {
+                    let officer: SpiffeId = id("legal.officers", text)?;
+                    // Nobody of another domain gets in; an entry that can never match is a slip.
+                    if officer.trust_domain_name() == self.trust.domain {
+                        return Ok(officer);
+                    }
+                    Err(value(
+                        "legal.officers",
+                        format!("`{officer}` is not of the trust domain `{}`", self.trust.domain),
+                    ))
+                })
                 .collect::<Result<_, _>>()?,
             ops: self.ops.listen,
             connections: in_range("limits.connections", self.limits.connections, 1..=100_000)?,

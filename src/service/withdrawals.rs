@@ -14,7 +14,9 @@ use crate::domain::id::{EventId, WorkspaceId};
 use crate::domain::jose::present;
 use crate::domain::json;
 use crate::domain::ledger::{Entry, EventType, Subject};
-use crate::domain::leg::{GroundDefect, Leg, TemplateVersion, Withdrawal, Withdrawals, Withdrawn};
+use crate::domain::leg::{
+    GroundDefect, Leg, LegTemplate, TemplateRef, TemplateState, TemplateVersion, Withdrawal, Withdrawals, Withdrawn,
+};
 use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
 use crate::domain::text::PlainText;
 
@@ -86,6 +88,15 @@ impl LegWithdrawals {
     pub fn check(&self, leg: &Leg) -> Result<(), GroundDefect> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.of(leg).map_or(Ok(()), |withdrawal| Err(withdrawal.what.defect()))
+    }
+
+    /// Where a template stands now, for lists: what an officer withdrew is withdrawn, whatever its file says.
+    pub fn state_of(&self, template: &LegTemplate) -> TemplateState {
+        let TemplateRef { id, version, .. } = template.reference();
+        match self.find(&Withdrawn::Template(TemplateVersion { id, version })) {
+            Some(_) => TemplateState::Withdrawn,
+            None => template.state_at(self.ports.clock.now()),
+        }
     }
 
     /// `GET /leg/withdrawals`.

@@ -162,7 +162,14 @@ fn issued(issued: Issued, issuer: &Issuer) -> Response {
 /// `GET /templates`
 async fn templates(State(state): State<AgentAuth>) -> Response {
     let bundle = state.issuer.bundle();
-    let summaries: Vec<_> = bundle.templates().iter().map(LegTemplate::summary).collect();
+    let summary = |template: &LegTemplate| {
+        let mut summary = template.summary();
+        if let Some(members) = summary.as_object_mut() {
+            members.insert("state".to_owned(), json!(state.withdrawals.state_of(template).as_str()));
+        }
+        summary
+    };
+    let summaries: Vec<_> = bundle.templates().iter().map(summary).collect();
     Json(json!({ "templates": summaries, "bundle": bundle.revision() })).into_response()
 }
 

@@ -23,6 +23,9 @@ async fn a_no_ends_it_for_everybody() {
     assert_eq!(app.approve("carol", &challenge).await.verdict(), "409 challenge_rejected");
     let again = app.to_issuer("carol").post(&reject, &json!({"reason": "me too"})).await;
     assert_eq!(again.verdict(), "409 challenge_rejected");
+    let shown = app.shown(&challenge).await;
+    assert_eq!(shown["ended"], json!({"by": app.id_of("bob"), "reason": "the IBAN is not the vendor's"}));
+    crate::schemas::fits("challenge", &shown);
     assert_eq!(app.events_of(EventType::PoaChallengeRejected).await.len(), 1);
     app.finish().await;
 }

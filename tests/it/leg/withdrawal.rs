@@ -53,6 +53,10 @@ async fn the_next_call_on_a_withdrawn_template_is_refused_within_a_second_with_i
             vec![("/consent_ref", json!("C-1")), ("/withdrawn_by", json!("alice")), ("/x", json!(1))],
         );
         assert_eq!(app.issue(&asking("low")).await.verdict(), "422 leg_template_withdrawn");
+        let listed = app.to_issuer("procurement").get("/templates").await.json;
+        let states: Vec<_> = listed["templates"].as_array().unwrap().iter().map(|t| (&t["id"], &t["state"])).collect();
+        assert!(states.contains(&(&json!("contract"), &json!("withdrawn"))), "{states:?}");
+        assert!(states.contains(&(&json!("consent"), &json!("in_force"))), "{states:?}");
         app.finish().await;
     }
 }

@@ -55,8 +55,11 @@ pub(super) async fn reask(
     Ok(issued(Issued::Waiting(Box::new(challenge)), &state.issuer))
 }
 
-/// `shown`, with the challenges before and after this one, where there are any.
+/// `shown`, with the challenges before and after this one, and who ended it and why, where there are any.
 pub(super) fn linked(challenge: &Challenge, mut shown: Value) -> Value {
+    if let (Some((by, reason)), Some(members)) = (challenge.ended_by(), shown.as_object_mut()) {
+        members.insert("ended".to_owned(), json!({ "by": by, "reason": reason }));
+    }
     let earlier = challenge.draft().reask_of.map(|reask| reask.challenge);
     for (name, id) in [("reask_of", earlier), ("reasked_as", challenge.successor())] {
         if let (Some(id), Some(members)) = (id, shown.as_object_mut()) {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Challenge, ChallengeClosed, State};
 use crate::domain::id::ChallengeId;
+use crate::domain::spiffe::SpiffeId;
 use crate::domain::text::PlainText;
 use crate::domain::time::Timestamp;
 
@@ -116,5 +117,14 @@ impl Challenge {
     /// The challenge that asks again for the same, if there is one.
     pub fn successor(&self) -> Option<ChallengeId> {
         self.reasked_as
+    }
+
+    /// Who ended it without a mandate and why, where a person or its agent did.
+    pub fn ended_by(&self) -> Option<(&SpiffeId, &PlainText)> {
+        match &self.state {
+            State::Rejected { by, reason, .. } => Some((by, reason)),
+            State::Withdrawn { reason, .. } => Some((self.agent(), reason)),
+            State::Pending | State::Approved { .. } | State::Expired { .. } | State::Redeemed { .. } => None,
+        }
     }
 }
