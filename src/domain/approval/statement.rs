@@ -166,19 +166,9 @@ impl UnverifiedStatement {
         self.0.unverified_claims().cid
     }
 
-    /// The approver that the statement says it is from.
-    pub fn unverified_approver(&self) -> &SpiffeId {
-        &self.0.unverified_claims().iss
-    }
-
     /// All claims, for a reader who was told that they are not verified.
     pub fn unverified_claims(&self) -> &Statement {
         self.0.unverified_claims()
-    }
-
-    /// When the statement says that it was signed.
-    pub fn unverified_signed_at(&self) -> Timestamp {
-        Timestamp::from_secs(self.0.unverified_claims().iat)
     }
 
     /// Verifies chain, key and signature, and that the statement was good at `at`.

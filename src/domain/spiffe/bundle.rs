@@ -208,11 +208,6 @@ impl TrustBundle {
         self.authorities.iter().any(marked)
     }
 
-    /// How many authorities there are.
-    pub fn authority_count(&self) -> usize {
-        self.authorities.len()
-    }
-
     /// Until when at least one authority is valid, or `None` when none is at `now`.
     pub fn valid_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.valid_at(now).map(|authority| authority.validity.not_after).max()
