@@ -20,6 +20,7 @@ pub mod leg_withdraw;
 mod mandate;
 mod notify;
 pub(crate) mod output;
+mod policy;
 mod serve;
 mod svid;
 mod watch;
@@ -72,6 +73,8 @@ enum Command {
     Notify(notify::Args),
     /// Write, check and compare legal templates.
     Leg(leg::Args),
+    /// Write, check, test and release policy.
+    Policy(policy::Args),
     /// Look at connector files.
     Connector(connector::ConnectorArgs),
     /// Drive a running broker over mTLS and print throughput and latency.
@@ -121,6 +124,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Audit(args) => runtime.block_on(audit::run(args)),
         Command::Notify(args) => runtime.block_on(notify::run(args)),
         Command::Leg(args) => runtime.block_on(leg::run(args)),
+        Command::Policy(args) => runtime.block_on(policy::run(args)),
         Command::Connector(args) => connector::run(args),
         Command::Bench(args) => runtime.block_on(bench::run(args)),
         Command::ProbeBundle => Ok(ExitCode::from(2)),

@@ -24,6 +24,11 @@ impl ActionName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The first part of the name: the system or the field that the act belongs to.
+    pub fn family(&self) -> &str {
+        self.0.split('.').next().unwrap_or(&self.0)
+    }
 }
 
 impl FromStr for ActionName {

@@ -4,7 +4,7 @@
 //! nothing outside itself and whose patterns run in linear time; it is compiled when the act is first used, so that a
 //! large catalogue loads fast. [`Catalogue::check_schemas`] compiles all of them; a bundle is not activated before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -116,6 +116,21 @@ pub struct CatalogueEntry {
     pub parameters: Value,
     /// Bounds that no constraint can widen.
     pub limits: Object,
+    /// The legal template to start from, where the act has a usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ground: Option<String>,
+    /// The least that a call may say: parameters that fit the schema and the limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example: Option<Object>,
+    /// Parameters whose values may be on record in clear; of the others the record keeps commitments.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub loggable: BTreeSet<String>,
+    /// What an approver must attest in the statement that is signed, by name, each as a sentence.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attestations: BTreeMap<String, String>,
+    /// Values of parameters that ask for the approvals and the ticket of the critical tier.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub privileged: BTreeMap<String, Vec<Value>>,
     #[serde(skip)]
     schema: OnceLock<Result<Box<Validator>, String>>,
 }
@@ -186,8 +201,14 @@ impl CatalogueEntry {
             );
         }
         let properties = member("properties").and_then(Value::as_object);
-        let unknown = self.view.parameters().find(|name| !properties.is_some_and(|known| known.contains_key(*name)));
-        unknown.map(|name| format!("`view` names `{name}`, which is no parameter of the act"))
+        let is_unknown = |name: &&str| !properties.is_some_and(|known| known.contains_key(*name));
+        let named = [
+            ("view", self.view.parameters().find(is_unknown)),
+            ("loggable", self.loggable.iter().map(String::as_str).find(is_unknown)),
+            ("privileged", self.privileged.keys().map(String::as_str).find(is_unknown)),
+        ];
+        let unknown = named.into_iter().find_map(|(member, name)| Some((member, name?)));
+        unknown.map(|(member, name)| format!("`{member}` names `{name}`, which is no parameter of the act"))
     }
 
     fn compiled(&self) -> Result<&Validator, &String> {

@@ -17,3 +17,5 @@ pub mod broker;
 pub mod auditor;
 
 pub mod withdrawals;
+
+pub mod toolchain;

@@ -1,0 +1,25 @@
+//! A bundle as the commands are given it: a path, or else the configuration's bundle, or `./opa`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use crate::adapters::bundle_dir;
+use crate::config::Config;
+use crate::domain::policy::bundle::BundleFiles;
+
+/// The folder where no path is given: the configuration's bundle, or `./opa` where there is no configuration.
+pub(super) fn default_dir(config: &Path) -> anyhow::Result<PathBuf> {
+    if config.exists() {
+        return Ok(Config::load(config)?.bundle_dir);
+    }
+    let here = PathBuf::from("opa");
+    if here.is_dir() { Ok(here) } else { bail!("no bundle: name its folder, or a configuration with --config") }
+}
+
+/// Reads the files of a bundle.
+pub(super) fn read(path: Option<&Path>, config: &Path) -> anyhow::Result<(PathBuf, BundleFiles)> {
+    let path = path.map_or_else(|| default_dir(config), |path| Ok(path.to_owned()))?;
+    let files = bundle_dir::read(&path).with_context(|| format!("the bundle `{}`", path.display()))?;
+    Ok((path, files))
+}
