@@ -272,9 +272,15 @@ impl Catalogue {
     /// # Errors
     /// The first act whose schema does not compile, and why.
     pub fn check_schemas(&self) -> Result<(), (ActionName, String)> {
-        self.0
-            .iter()
-            .try_for_each(|(act, entry)| compile(&entry.parameters).map(drop).map_err(|detail| (act.clone(), detail)))
+        self.0.iter().try_for_each(|(act, entry)| {
+            compile(&entry.parameters).map_err(|detail| (act.clone(), detail))?;
+            let Some(example) = &entry.example else { return Ok(()) };
+            entry.check_params(example).map_err(|errors| {
+                let first =
+                    errors.into_iter().next().map(|e| format!("{}: {}", e.pointer, e.detail)).unwrap_or_default();
+                (act.clone(), format!("the example does not fit: {first}"))
+            })
+        })
     }
 }
 

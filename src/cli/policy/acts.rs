@@ -10,6 +10,7 @@ use super::files;
 use crate::cli::output::{self, Format};
 use crate::domain::action::ActionName;
 use crate::domain::catalogue::{CatalogueEntry, Tier};
+use crate::domain::json::Object;
 use crate::domain::policy::Bundle;
 
 /// List the acts of a bundle: how dangerous each is, what it takes and who must agree.
@@ -61,6 +62,8 @@ fn row(act: &ActionName, entry: &CatalogueEntry) -> Value {
         "act": act, "title": entry.title, "tier": entry.tier, "data_class": entry.data_class,
         "reversibility": entry.reversibility, "bind_request": entry.bind_request, "parameters": entry.parameters,
         "limits": entry.limits.to_value(), "approval": entry.approval,
+        "ground": entry.ground, "example": entry.example.as_ref().map(Object::to_value), "loggable": entry.loggable,
+        "attestations": entry.attestations, "privileged": entry.privileged,
     })
 }
 

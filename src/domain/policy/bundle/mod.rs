@@ -13,6 +13,7 @@ mod data;
 mod directory;
 mod files;
 mod finding;
+mod grounds;
 mod quorum;
 
 use std::collections::BTreeMap;
@@ -71,6 +72,7 @@ impl Bundle {
             let place = data.place("leg_templates", &format!("/{}{}", error.template, error.pointer));
             BundleError::from(Finding::new(place, error.to_string(), "correct the template; `atb leg lint` says more"))
         })?;
+        grounds::check(&data, &catalogue, &templates)?;
         let modules = profile::admit(&rego_texts(files)?, &data.document).map_err(BundleError::new)?;
         Ok(Self { revision, digest, catalogue, directories, templates, modules, data: data.document })
     }

@@ -189,6 +189,8 @@ fn explain(modules: &[MergedModule], path: &str, report: &str) -> EngineError {
 }
 
 #[cfg(test)]
+mod acts;
+#[cfg(test)]
 mod approvals;
 #[cfg(test)]
 mod tests;

@@ -27,12 +27,12 @@ fn id_of(name: &str) -> String {
 }
 
 /// Noon of the day that everything happens on.
-fn noon() -> u64 {
+pub(super) fn noon() -> u64 {
     Timestamp::parse_rfc3339("2026-12-01T12:00:00Z").unwrap().as_secs()
 }
 
 /// The shipped bundle without its tests, with these approvers.
-fn shipped(approvers: &Value) -> Bundle {
+pub(super) fn shipped(approvers: &Value) -> Bundle {
     let mut files = Vec::new();
     read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("opa"), "", &mut files);
     files.retain(|(path, _)| !path.ends_with("_test.rego") && path != "approvers/data.json");
@@ -52,7 +52,7 @@ fn read(folder: &Path, under: &str, into: &mut Vec<(String, Vec<u8>)>) {
     }
 }
 
-fn ready(bundle: Bundle) -> Evaluator {
+pub(super) fn ready(bundle: Bundle) -> Evaluator {
     let mut evaluator = Evaluator::new(Arc::new(bundle)).unwrap().within(std::time::Duration::from_secs(5));
     evaluator.prepare().unwrap();
     evaluator
