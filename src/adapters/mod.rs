@@ -6,6 +6,7 @@ pub mod bundle_archive;
 pub mod bundle_dir;
 pub mod bundle_keys;
 pub mod bundle_probe;
+pub mod bundle_push;
 pub mod pdp;
 
 pub mod dev_identity;

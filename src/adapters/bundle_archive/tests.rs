@@ -191,7 +191,7 @@ fn a_changed_byte_is_seen_by_the_checksums() {
 #[test]
 fn a_bomb_ends_at_the_limit() {
     let bomb = gzip(&vec![0; MAX_TAR_BYTES + 1]);
-    assert!(bomb.len() < 64 * 1024);
+    assert!(bomb.len() < MAX_TAR_BYTES / 50);
     assert!(matches!(read(&bomb), Err(ArchiveError::TooLarge(MAX_TAR_BYTES))));
     let large = archive(&[file(b"a", &vec![0; MAX_BYTES]), file(b"b", b"1")]);
     assert!(refusal(&large).contains("bytes"));
