@@ -34,6 +34,8 @@ pub const MAX_SIGNATURES_BYTES: usize = MAX_FILES * 512;
 const SHA256: &str = "SHA-256";
 /// The key id that OPA writes where nobody named one.
 const OPA_NO_KEY_ID: &str = "default";
+/// The plugin that `opa build` writes where nobody chose one.
+const OPA_DEFAULT_PLUGIN: &str = "_default";
 
 /// A bundle as it came: nothing in it is to be believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,6 +200,9 @@ fn check_release(manifest: &Manifest, minimum: Option<Sequence>, now: Timestamp)
 #[serde(deny_unknown_fields)]
 struct SignaturesFile {
     signatures: Vec<String>,
+    /// Who verifies, in OPA's terms; `_default` is the way that is described here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -237,6 +242,9 @@ fn verified_claims(signatures: &[u8], keys: &TrustedKeys) -> Result<(KeyId, Clai
         return Err(malformed(format!("more than {MAX_SIGNATURES_BYTES} bytes")));
     }
     let file: SignaturesFile = json::parse_as(signatures).map_err(|e| malformed(e.to_string()))?;
+    if file.plugin.as_deref().is_some_and(|plugin| plugin != OPA_DEFAULT_PLUGIN) {
+        return Err(malformed("`plugin` asks for another way to verify".to_owned()));
+    }
     let [jws] = file.signatures.as_slice() else {
         return Err(malformed(format!("expected exactly one signature, found {}", file.signatures.len())));
     };
@@ -335,5 +343,8 @@ impl UnsignedRelease {
 
 /// `.signatures.json` with one signature.
 pub fn signatures_file(jws: String) -> Vec<u8> {
-    serde_json::to_vec(&SignaturesFile { signatures: vec![jws] }).unwrap_or_default()
+    serde_json::to_vec(&SignaturesFile { signatures: vec![jws], plugin: None }).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;
