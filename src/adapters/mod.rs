@@ -2,8 +2,11 @@
 
 pub mod store;
 
+pub mod bundle_archive;
 pub mod bundle_dir;
+pub mod bundle_keys;
 pub mod bundle_probe;
+pub mod bundle_push;
 pub mod pdp;
 
 pub mod dev_identity;

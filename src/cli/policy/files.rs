@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use crate::adapters::bundle_dir;
+use crate::adapters::bundle_archive;
 use crate::config::Config;
 use crate::domain::policy::bundle::BundleFiles;
 
@@ -14,12 +14,16 @@ pub(super) fn default_dir(config: &Path) -> anyhow::Result<PathBuf> {
         return Ok(Config::load(config)?.bundle_dir);
     }
     let here = PathBuf::from("opa");
-    if here.is_dir() { Ok(here) } else { bail!("no bundle: name its folder, or a configuration with --config") }
+    if here.is_dir() {
+        Ok(here)
+    } else {
+        bail!("no bundle: name its folder or archive, or a configuration with --config")
+    }
 }
 
-/// Reads the files of a bundle.
+/// Reads the files of a bundle, a folder or an archive. Whether it is signed, and by whom, is `atb policy verify`'s to say.
 pub(super) fn read(path: Option<&Path>, config: &Path) -> anyhow::Result<(PathBuf, BundleFiles)> {
     let path = path.map_or_else(|| default_dir(config), |path| Ok(path.to_owned()))?;
-    let files = bundle_dir::read(&path).with_context(|| format!("the bundle `{}`", path.display()))?;
-    Ok((path, files))
+    let read = bundle_archive::read_path(&path).with_context(|| format!("the bundle `{}`", path.display()))?;
+    Ok((path, read.files))
 }

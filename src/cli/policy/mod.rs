@@ -3,6 +3,7 @@
 
 mod acts;
 mod files;
+mod release;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,16 @@ pub struct Args {
 enum PolicyCommand {
     /// List the acts of a bundle: how dangerous each is, what it takes and who must agree.
     Acts(acts::Args),
+    /// Build a release: an OPA bundle archive with revision, sequence and expiry, signed if a key is given.
+    Build(release::build::Args),
+    /// Sign a bundle: every file of it, in OPA's format. An earlier signature is replaced.
+    Sign(release::sign::Args),
+    /// Verify a signed bundle as a broker does: who signed, every file, expiry and sequence.
+    Verify(release::verify::Args),
+    /// Put a signed release where brokers fetch it, never over one with the same or a higher sequence.
+    Push(release::push::Args),
+    /// Make a key that signs releases.
+    Keygen(release::keygen::Args),
 }
 
 /// Runs `atb policy`.
@@ -27,5 +38,10 @@ enum PolicyCommand {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         PolicyCommand::Acts(args) => acts::run(&args),
+        PolicyCommand::Build(args) => release::build::run(&args),
+        PolicyCommand::Sign(args) => release::sign::run(&args),
+        PolicyCommand::Verify(args) => release::verify::run(&args),
+        PolicyCommand::Push(args) => release::push::run(&args).await,
+        PolicyCommand::Keygen(args) => release::keygen::run(&args),
     }
 }
