@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use axum::http::header::{CONTENT_LENGTH, USER_AGENT};
 use axum::http::uri::Scheme;
-use axum::http::{HeaderValue, Request, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
@@ -98,6 +98,8 @@ pub enum OutgoingError {
 pub struct Answer {
     /// Its status.
     pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
     /// Its body, at most as large as was set.
     pub body: Bytes,
 }
@@ -197,11 +199,11 @@ impl Outgoing {
         if announced.is_some_and(|bytes| bytes > self.limits.max_answer_bytes) {
             return Err(OutgoingError::TooLarge);
         }
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), self.limits.max_answer_bytes).collect().await.map_err(|error| {
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, self.limits.max_answer_bytes).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() { OutgoingError::TooLarge } else { OutgoingError::Broken }
         })?;
-        Ok(Answer { status, body: body.to_bytes() })
+        Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
     }
 }
 
