@@ -133,14 +133,23 @@ fn read_file(file: &str, content: &[u8], format: Format) -> Result<Value, Findin
     }
 }
 
+const YAML_FIX: &str = "write plain YAML: one document, unique keys, no anchors, aliases, merge keys or tags";
+
 fn read_yaml(file: &str, content: &[u8]) -> Result<Value, Finding> {
-    const FIX: &str = "write plain YAML: one document, unique keys, no anchors, aliases, merge keys or tags";
-    let refuse = |what: String| Finding::new(Place::file(file), what, FIX);
+    let value = parse_yaml(file, content)?;
+    // The strict JSON reader bounds depth and count and writes numbers in their one form.
+    json::parse_document(value.to_string().as_bytes(), MAX_NODES)
+        .map_err(|e| Finding::new(Place::file(file), e.error.to_string(), YAML_FIX))
+}
+
+/// A YAML text with its numbers as they were written.
+pub(super) fn parse_yaml(file: &str, content: &[u8]) -> Result<Value, Finding> {
+    let refuse = |what: String| Finding::new(Place::file(file), what, YAML_FIX);
     if content.len() > MAX_YAML_BYTES {
         return Err(refuse(format!("more than {MAX_YAML_BYTES} bytes of YAML")));
     }
     let text = std::str::from_utf8(content).map_err(|_| refuse("not UTF-8".to_owned()))?;
-    let value: Value = serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|error| {
+    serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|error| {
         let location = error.location();
         let number = |n: u64| usize::try_from(n).unwrap_or(1).max(1);
         let place = Place {
@@ -148,10 +157,8 @@ fn read_yaml(file: &str, content: &[u8]) -> Result<Value, Finding> {
             line: location.map_or(1, |l| number(l.line())),
             column: location.map_or(1, |l| number(l.column())),
         };
-        Finding::new(place, error.to_string().lines().next().unwrap_or("not YAML").to_owned(), FIX)
-    })?;
-    // The strict JSON reader bounds depth and count and writes numbers in their one form.
-    json::parse_document(value.to_string().as_bytes(), MAX_NODES).map_err(|e| refuse(e.error.to_string()))
+        Finding::new(place, error.to_string().lines().next().unwrap_or("not YAML").to_owned(), YAML_FIX)
+    })
 }
 
 fn yaml_options() -> serde_saphyr::Options {

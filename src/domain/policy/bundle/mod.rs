@@ -13,7 +13,11 @@ mod data;
 mod directory;
 mod files;
 mod finding;
+mod manifest;
+mod opa_hash;
 mod quorum;
+mod signature;
+mod trust;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +27,12 @@ use serde_json::{Map, Value};
 pub use directory::{ActPattern, Agent, Approver, Workspace};
 pub use files::{BundleFiles, MAX_BYTES, MAX_FILES};
 pub use finding::{BundleError, Finding, Place};
+pub use manifest::{MANIFEST, Manifest, Release, Sequence, SequenceError};
+pub use signature::{
+    MAX_SIGNATURES_BYTES, SIGNATURES, SignatureError, SignaturePolicy, UnsignedRelease, UnverifiedArchive,
+    VerifiedBundleFiles, signatures_file,
+};
+pub use trust::{ReleaseAlg, TrustedKey, TrustedKeyError, TrustedKeys};
 
 use super::profile::{self, Modules};
 use crate::domain::catalogue::Catalogue;
@@ -54,7 +64,8 @@ impl Bundle {
     pub fn parse(files: &BundleFiles) -> Result<Self, BundleError> {
         let digest = files.digest();
         let data = data::read(files).map_err(BundleError::new)?;
-        let revision = revision(files, digest)?;
+        let manifest = Manifest::of(files)?;
+        let revision = revision(&manifest, digest)?;
         let catalogue = catalogue(&data)?;
         quorum::check(&data, &catalogue)?;
         let directories = Directories {
@@ -72,6 +83,7 @@ impl Bundle {
             BundleError::from(Finding::new(place, error.to_string(), "correct the template; `atb leg lint` says more"))
         })?;
         let modules = profile::admit(&rego_texts(files)?, &data.document).map_err(BundleError::new)?;
+        check_roots(&manifest, &data, &modules)?;
         Ok(Self { revision, digest, catalogue, directories, templates, modules, data: data.document })
     }
 
@@ -136,23 +148,48 @@ impl Bundle {
     }
 }
 
-fn revision(files: &BundleFiles, digest: Sha256Digest) -> Result<Revision, BundleError> {
-    const FILE: &str = ".manifest";
-    let refuse = |what: String| Finding::new(Place::file(FILE), what, "write an OPA manifest, {\"revision\": \"…\"}");
-    let named = match files.find(FILE) {
-        None => None,
-        Some(bytes) => {
-            let manifest = json::parse(bytes).map_err(|e| refuse(e.to_string()))?;
-            match manifest.get("revision") {
-                None => None,
-                Some(Value::String(text)) if text.is_empty() => None,
-                Some(Value::String(text)) => Some(text.clone()),
-                Some(_) => return Err(refuse("`revision` is not a string".to_owned()).into()),
-            }
-        }
+/// The revision that the manifest names, or one of the digest.
+fn revision(manifest: &Manifest, digest: Sha256Digest) -> Result<Revision, BundleError> {
+    if let Some(named) = manifest.revision() {
+        return Ok(named.clone());
+    }
+    let text = format!("dev-{}", digest.to_hex().chars().take(12).collect::<String>());
+    text.parse().map_err(|e: crate::domain::id::IdError| {
+        Finding::new(Place::file(MANIFEST), e.to_string(), "name a revision").into()
+    })
+}
+
+/// The bundle has no data outside of the roots that its manifest names.
+fn check_roots(manifest: &Manifest, data: &Data, modules: &Modules) -> Result<(), BundleError> {
+    let outside = |path: String, place: Place<'_>| {
+        let what = format!("`data.{}` is outside of the manifest's roots", path.replace('/', "."));
+        Finding::new(place, what, "add the root to `.manifest`, or move the file")
     };
-    let text = named.unwrap_or_else(|| format!("dev-{}", digest.to_hex().chars().take(12).collect::<String>()));
-    text.parse().map_err(|e: crate::domain::id::IdError| refuse(e.to_string()).into())
+    let mut findings = Vec::new();
+    if let Some(path) = foreign_path(manifest, "", &data.document) {
+        let (root, pointer) = path.split_once('/').map_or((path.as_str(), String::new()), |(r, p)| (r, format!("/{p}")));
+        findings.push(outside(path.clone(), data.place(root, &pointer)));
+    }
+    for module in modules.with_tests() {
+        let path = module.package().replace('.', "/");
+        if !manifest.owns(&path) {
+            let file = module.origin(1).map_or(".", |(file, _)| file);
+            findings.push(outside(path, Place::file(file)));
+        }
+    }
+    if findings.is_empty() { Ok(()) } else { Err(BundleError::new(findings)) }
+}
+
+/// The first path of data that no root covers. An object above a root is only the way to it.
+fn foreign_path(manifest: &Manifest, prefix: &str, members: &Map<String, Value>) -> Option<String> {
+    members.iter().find_map(|(name, value)| {
+        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
+        match value {
+            _ if manifest.owns(&path) => None,
+            Value::Object(inner) if manifest.leads_to_a_root(&path) => foreign_path(manifest, &path, inner),
+            _ => Some(path),
+        }
+    })
 }
 
 fn catalogue(data: &Data) -> Result<Catalogue, BundleError> {
