@@ -4,6 +4,7 @@ pub mod store;
 
 pub mod bundle_dir;
 pub mod bundle_probe;
+pub mod bundle_source;
 pub mod pdp;
 
 pub mod dev_identity;
