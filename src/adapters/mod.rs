@@ -2,7 +2,9 @@
 
 pub mod store;
 
+pub mod bundle_archive;
 pub mod bundle_dir;
+pub mod bundle_keys;
 pub mod bundle_probe;
 pub mod bundle_source;
 pub mod pdp;

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use ed25519_dalek::{Signer as _, SigningKey};
 use josekit::JoseError;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::adapters::pem::{self, KeyPermissions, PemFileError};
 use crate::domain::jose::{Alg, JwkError, MandateKey};
+use crate::domain::policy::bundle::{TrustedKey, TrustedKeyError};
 use crate::service::issuer::MandateSigner;
 
 /// Why a key cannot be used.
@@ -64,11 +65,32 @@ pub fn svid_signer(path: &Path) -> Result<Box<dyn JwsSigner>, SignerError> {
     if let Ok(key) = read_ed25519(path) {
         return Ok(Box::new(Ed25519Signer(key)));
     }
+    Ok(Box::new(Es256Signer(Arc::new(read_p256(path)?))))
+}
+
+/// The signer of releases of a policy, and its public key.
+///
+/// # Errors
+/// As the variants of [`SignerError`] say.
+pub fn release_signer(path: &Path) -> Result<ReleaseKey, SignerError> {
+    if let Ok(key) = read_ed25519(path) {
+        let public = TrustedKey::ed25519(key.verifying_key());
+        return Ok((Box::new(Ed25519Signer(key)), public));
+    }
+    let key = read_p256(path)?;
+    let public = TrustedKey::p256(key.public_key().as_ref());
+    Ok((Box::new(Es256Signer(Arc::new(key))), public))
+}
+
+/// Both halves of a key that signs releases; the public one where it may be trusted.
+pub type ReleaseKey = (Box<dyn JwsSigner>, Result<TrustedKey, TrustedKeyError>);
+
+fn read_p256(path: &Path) -> Result<EcdsaKeyPair, SignerError> {
     let key = pem::read_private_key(path, KeyPermissions::OwnerOnly)?;
-    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_der()).map_err(|_| {
-        SignerError::Kind { path: path.display().to_string(), expected: "an Ed25519 or P-256 private key" }
-    })?;
-    Ok(Box::new(Es256Signer(Arc::new(key))))
+    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_der()).map_err(|_| SignerError::Kind {
+        path: path.display().to_string(),
+        expected: "an Ed25519 or P-256 private key",
+    })
 }
 
 #[derive(Clone)]

@@ -301,7 +301,8 @@ mod tests {
 
     #[test]
     fn a_manifest_that_opa_writes_is_read() {
-        let manifest = read(r#"{"revision":"r1","roots":["atb","/catalogue/"],"rego_version":1,"metadata":{"by":"ci"}}"#);
+        let manifest =
+            read(r#"{"revision":"r1","roots":["atb","/catalogue/"],"rego_version":1,"metadata":{"by":"ci"}}"#);
         let manifest = manifest.unwrap();
         assert_eq!(manifest.revision().unwrap().as_str(), "r1");
         assert_eq!(manifest.roots(), ["atb", "catalogue"]);

@@ -167,7 +167,8 @@ fn check_roots(manifest: &Manifest, data: &Data, modules: &Modules) -> Result<()
     };
     let mut findings = Vec::new();
     if let Some(path) = foreign_path(manifest, "", &data.document) {
-        let (root, pointer) = path.split_once('/').map_or((path.as_str(), String::new()), |(r, p)| (r, format!("/{p}")));
+        let (root, pointer) =
+            path.split_once('/').map_or((path.as_str(), String::new()), |(r, p)| (r, format!("/{p}")));
         findings.push(outside(path.clone(), data.place(root, &pointer)));
     }
     for module in modules.with_tests() {

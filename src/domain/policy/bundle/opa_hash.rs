@@ -181,7 +181,10 @@ mod tests {
 
     #[test]
     fn a_document_is_hashed_by_meaning_and_every_other_file_by_its_bytes() {
-        assert_eq!(hex("a/data.json", r#"{"b": [1, true], "a": null}"#), hex("data.json", r#"{"a":null,"b":[1,true]}"#));
+        assert_eq!(
+            hex("a/data.json", r#"{"b": [1, true], "a": null}"#),
+            hex("data.json", r#"{"a":null,"b":[1,true]}"#)
+        );
         assert_eq!(hex("data.yaml", "b: [1, true]\na: null\n"), hex("data.json", r#"{"a":null,"b":[1,true]}"#));
         assert_ne!(hex("p.rego", "package p"), hex("p.rego", "package  p"));
         assert_ne!(hex("other.json", "[1]"), hex("other.json", "[ 1 ]"));
