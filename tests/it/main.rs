@@ -32,6 +32,7 @@ mod operator;
 mod ops;
 mod outbox_contract;
 mod process;
+mod reload;
 mod sample_erp;
 mod schemas;
 mod store_contract;

@@ -1,3 +1,5 @@
+mod in_force;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

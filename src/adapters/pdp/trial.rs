@@ -10,9 +10,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::PdpPool;
-use crate::domain::policy::{
-    Assessment, CandidateMode, Decision, IssueDecision, Place, PolicyFault, PolicyInput,
-};
+use crate::domain::policy::{Assessment, CandidateMode, Decision, IssueDecision, Place, PolicyFault, PolicyInput};
 use crate::domain::time::Timestamp;
 use crate::service::ports::{CandidateVerdict, Judged, Opinion, PolicyPoint as _};
 

@@ -14,7 +14,8 @@ impl SqliteReader {
     pub async fn last_activation(&self) -> Result<Option<Entry>, StoreError> {
         let query = "SELECT body FROM entry WHERE event_type = 'policy_activated' ORDER BY seq DESC LIMIT 1";
         let row = sqlx::query(query).fetch_optional(&self.pool).await.map_err(failed)?;
-        let entry = |row: &sqlx::sqlite::SqliteRow| serde_json::from_slice(row.try_get(0).map_err(failed)?).map_err(failed);
+        let entry =
+            |row: &sqlx::sqlite::SqliteRow| serde_json::from_slice(row.try_get(0).map_err(failed)?).map_err(failed);
         row.as_ref().map(entry).transpose()
     }
 }

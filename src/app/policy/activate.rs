@@ -132,11 +132,8 @@ pub(in crate::app) fn activation(
     mode: Option<CandidateMode>,
     highest: Option<Highest>,
 ) -> Subject {
-    let mut subject = Subject {
-        bundle: Some(bundle.revision().clone()),
-        bundle_digest: Some(bundle.digest()),
-        ..Subject::default()
-    };
+    let mut subject =
+        Subject { bundle: Some(bundle.revision().clone()), bundle_digest: Some(bundle.digest()), ..Subject::default() };
     let mut note = |key: &str, value: Option<String>| {
         if let Some(value) = value {
             subject.detail.insert(key.to_owned(), value);

@@ -76,7 +76,8 @@ impl Gate {
     pub(in crate::app) fn new(config: &Config, exe: PathBuf, commits: bool) -> anyhow::Result<Self> {
         let paths = &config.policy.verification_keys;
         let keys = paths.iter().map(|path| {
-            bundle_keys::read_trusted(path).with_context(|| format!("the policy's verification key `{}`", path.display()))
+            bundle_keys::read_trusted(path)
+                .with_context(|| format!("the policy's verification key `{}`", path.display()))
         });
         let keys: Vec<_> = keys.collect::<anyhow::Result<_>>()?;
         let keys = if keys.is_empty() { None } else { Some(TrustedKeys::new(keys)?) };
@@ -119,9 +120,8 @@ impl Gate {
             && (source.require_signature || archive.signatures.is_some())
         {
             let policy = SignaturePolicy { keys: keys.clone(), scope: None, min_sequence: None };
-            let verified = archive
-                .verify(&policy, now)
-                .map_err(|error| Refused::because(error.code(), error.to_string()))?;
+            let verified =
+                archive.verify(&policy, now).map_err(|error| Refused::because(error.code(), error.to_string()))?;
             let (manifest, key) = (verified.manifest().clone(), verified.signed_by().clone());
             return Ok((verified.into_files(), manifest, Some(key)));
         }

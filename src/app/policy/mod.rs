@@ -26,8 +26,8 @@ use crate::domain::policy::{Bundle, CandidateMode};
 use crate::domain::time::Timestamp;
 
 pub(super) use activate::{activation, keep, refuse};
-pub(super) use gate::{BundleFacts, Gate};
 use gate::{Admitted, Highest, Refused};
+pub(super) use gate::{BundleFacts, Gate};
 pub(super) use start::{Started, check, start};
 pub(super) use watch::start as watch;
 

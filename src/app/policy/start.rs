@@ -131,7 +131,9 @@ async fn look_at_start(
         }
         Err(error) => {
             let kept = last_good.path().display();
-            Err(failed.error.context(format!("there is no policy to start with; the last good one, `{kept}`: {error:#}")))
+            Err(failed
+                .error
+                .context(format!("there is no policy to start with; the last good one, `{kept}`: {error:#}")))
         }
     }
 }

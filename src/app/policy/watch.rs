@@ -118,7 +118,9 @@ impl Followed {
         let refused = match &error {
             SourceError::Archive { .. } => Refused::by_source(&error),
             // A file that is there at one moment and gone at the next is no refusal, one that stays unreadable is.
-            SourceError::Folder(_) if self.failures == 1 => Some(Refused::because("bundle_unreadable", error.to_string())),
+            SourceError::Folder(_) if self.failures == 1 => {
+                Some(Refused::because("bundle_unreadable", error.to_string()))
+            }
             _ => None,
         };
         if self.failures == 0 || refused.is_some() {

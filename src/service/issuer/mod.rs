@@ -19,7 +19,9 @@ use std::sync::Arc;
 use josekit::jws::JwsSigner;
 
 use super::facts::{self, Asked};
-use super::ports::{AdvanceError, CallDirectory, Challenges, Clock, CandidateVerdict, Entropy, Judged, Ledger, PolicyPoint, Tickets};
+use super::ports::{
+    AdvanceError, CallDirectory, CandidateVerdict, Challenges, Clock, Entropy, Judged, Ledger, PolicyPoint, Tickets,
+};
 use super::refusal::{Code, Refusal};
 use super::wanted::Wanted;
 use super::withdrawals::LegWithdrawals;
@@ -216,7 +218,12 @@ impl Issuer {
         if judged.bundle.digest() != bundle.digest() {
             // Another bundle was put in force since: what was checked by the one before must hold by it too.
             call.as_ref().map_or(Ok(()), |call| facts::check_params(&judged.bundle, call))?;
-            judged.bundle.templates().holds(ask.leg.as_leg(), now).map_err(|defect| ground::ground_refused(&defect))?;
+            let (templates, leg) = (judged.bundle.templates(), &ask.leg);
+            let holds = match free_form_leg {
+                true => templates.admit(leg, now),
+                false => templates.holds(leg.as_leg(), now).map(drop),
+            };
+            holds.map_err(|defect| ground::ground_refused(&defect))?;
         }
         self.confirm_ticket(&requirement, &ask, &workspace).await.map_err(|refusal| {
             let view = call.as_ref().map(CallView::from);
