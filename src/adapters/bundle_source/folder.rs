@@ -17,11 +17,12 @@ const SETTLE: Duration = Duration::from_millis(400);
 /// Readings before a folder is said to be changing.
 const READINGS: usize = 10;
 
-/// The folder with its digest, unless that is `seen`. The first time (`seen` is none) one reading is enough: nobody is told
-/// to start on a folder that is being written.
+/// The folder with its digest, unless that is `seen`. Without `settle` one reading is enough: for a start, which nobody
+/// makes on a folder that is being written.
 pub(super) fn read_settled(
     path: &Path,
     seen: Option<Sha256Digest>,
+    settle: bool,
 ) -> Result<Option<(Sha256Digest, UnverifiedArchive)>, SourceError> {
     let mut before = None;
     for _ in 0..READINGS {
@@ -30,7 +31,7 @@ pub(super) fn read_settled(
         if seen == Some(digest) {
             return Ok(None);
         }
-        if seen.is_none() || before == Some(digest) {
+        if !settle || before == Some(digest) {
             return Ok(Some((digest, archive)));
         }
         before = Some(digest);
@@ -62,8 +63,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         file("a.rego", "package a");
-        let (first, _) = read_settled(folder.path(), None).unwrap().unwrap();
-        assert!(read_settled(folder.path(), Some(first)).unwrap().is_none());
+        let (first, _) = read_settled(folder.path(), None, false).unwrap().unwrap();
+        assert!(read_settled(folder.path(), Some(first), true).unwrap().is_none());
         file("a.rego", "package a\n\nhalf := ");
         let path = folder.path().to_owned();
         let writer = std::thread::spawn(move || {
@@ -71,7 +72,7 @@ mod tests {
             fs::write(path.join("a.rego"), "package a\n\nhalf := 1").unwrap();
         });
         let start = Instant::now();
-        let (_, archive) = read_settled(folder.path(), Some(first)).unwrap().unwrap();
+        let (_, archive) = read_settled(folder.path(), None, true).unwrap().unwrap();
         writer.join().unwrap();
         assert_eq!(archive.files.find("a.rego"), Some(&b"package a\n\nhalf := 1"[..]));
         assert!(start.elapsed() >= SETTLE * 2);
@@ -90,8 +91,7 @@ mod tests {
                 fs::write(&path, format!("package a\n\nn := {n}")).unwrap();
             }
         });
-        let seen = Some(Sha256Digest::of(b"before"));
-        let outcome = read_settled(folder.path(), seen);
+        let outcome = read_settled(folder.path(), None, true);
         stop.send(()).unwrap();
         writer.join().unwrap();
         assert!(matches!(outcome, Err(SourceError::Unsettled(_))));

@@ -117,6 +117,8 @@ pub enum SourceSetupError {
 pub struct Source {
     place: Place,
     seen: Option<Sha256Digest>,
+    /// Whether the start is over.
+    running: bool,
 }
 
 enum Place {
@@ -136,7 +138,7 @@ impl Source {
             SourcePlace::Archive(path) => Place::Archive(path.clone()),
             SourcePlace::Endpoint(url) => Place::Endpoint(Box::new(Endpoint::new(url, config, dev)?)),
         };
-        Ok(Self { place, seen: None })
+        Ok(Self { place, seen: None, running: false })
     }
 
     /// Looks. With `patiently` an endpoint that can may wait until it has something else. Dropping the future changes
@@ -147,10 +149,10 @@ impl Source {
     pub async fn look(&mut self, patiently: bool) -> Result<Look, SourceError> {
         match &mut self.place {
             Place::Folder(path) => {
-                let (path, seen) = (path.clone(), self.seen);
-                let Some((digest, archive)) = blocking(move || folder::read_settled(&path, seen)).await? else {
-                    return Ok(Look::Same);
-                };
+                let (path, seen, settle) = (path.clone(), self.seen, self.running);
+                let read = blocking(move || folder::read_settled(&path, seen, settle)).await?;
+                self.running = true;
+                let Some((digest, archive)) = read else { return Ok(Look::Same) };
                 self.seen = Some(digest);
                 Ok(Look::Found(Box::new(Found { archive, bytes: None, origin: Origin::Folder })))
             }
