@@ -5,6 +5,7 @@
 //! folder, names parsed, insecure choices refused outside development. This module is the only reader of the environment.
 
 mod notify;
+mod policy;
 mod raw;
 mod tickets;
 
@@ -18,6 +19,7 @@ use crate::domain::spiffe::{SpiffeId, TrustDomain};
 use crate::domain::time::Ttl;
 
 pub use notify::{EndpointConfig, EndpointUrl, NotifyConfig, Shape};
+pub use policy::{CandidateConfig, PolicyConfig, SourceConfig, SourcePlace};
 pub use raw::Raw;
 pub use tickets::TicketSystemConfig;
 
@@ -61,7 +63,7 @@ pub enum ConfigError {
 }
 
 /// Every key, as `section.key`. A test holds it against [`Raw`].
-pub const KEYS: [&str; 34] = [
+pub const KEYS: [&str; 43] = [
     "dev",
     "trust.domain",
     "trust.bundle",
@@ -71,6 +73,15 @@ pub const KEYS: [&str; 34] = [
     "keys.ledger",
     "keys.jwks",
     "bundle.dir",
+    "policy.source",
+    "policy.poll_seconds",
+    "policy.persist",
+    "policy.verification_keys",
+    "policy.require_signature",
+    "policy.pin",
+    "policy.token_file",
+    "policy.ca",
+    "policy.candidate",
     "agentauth.listen",
     "agentauth.spiffe_id",
     "agentauth.svid",
@@ -117,8 +128,10 @@ pub struct Config {
     pub jwks: Option<PathBuf>,
     /// The ledger's signing key, PKCS#8 PEM.
     pub ledger_key: PathBuf,
-    /// The policy bundle's folder.
+    /// The policy bundle for tools: its folder or archive; of an endpoint, the last good archive.
     pub bundle_dir: PathBuf,
+    /// Where the policy comes from.
+    pub policy: PolicyConfig,
     /// AgentAuth, where this process runs it.
     pub agentauth: Option<AgentAuthConfig>,
     /// The broker, where this process runs it.

@@ -52,6 +52,8 @@ impl Default for ProbeLimits {
 
 /// Address space of the child, in bytes.
 const MEMORY: u64 = 1024 * 1024 * 1024;
+/// How much the child steps back behind a process that serves.
+const NICENESS: i32 = 10;
 /// Processor time of the child, in seconds.
 const CPU_SECONDS: u64 = 10;
 
@@ -251,6 +253,8 @@ fn divide_tests(bundle: &Arc<Bundle>) -> Result<TestReport, String> {
 }
 
 fn limit_resources() -> std::io::Result<()> {
+    // While services run, questions come before the probe of their next bundle. It is no matter if it fails.
+    let _ = rustix::process::nice(NICENESS);
     rlimit::setrlimit(Resource::CORE, 0, 0)?;
     rlimit::setrlimit(Resource::CPU, CPU_SECONDS, CPU_SECONDS)?;
     rlimit::setrlimit(Resource::AS, MEMORY, MEMORY)

@@ -1,5 +1,7 @@
 //! Metrics, in one registry. No label carries an agent, a `jti` or a path: every label's values are a closed list.
 
+mod policy;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -26,6 +28,8 @@ use crate::service::ports::{
     AdvanceError, Burn, BurnError, ChallengeQuery, Challenges, EntryFilter, Ledger, StoreError, Stored, Viewer,
     WithdrawalStore,
 };
+
+pub use policy::PolicyMetrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EventLabels {
@@ -76,6 +80,7 @@ pub struct Metrics {
     deliveries: Family<DeliveryLabels, Counter>,
     dead: Counter,
     lag: Family<EndpointLabels, Gauge<f64, AtomicU64>>,
+    policy: PolicyMetrics,
 }
 
 impl Metrics {
@@ -99,8 +104,10 @@ impl Metrics {
             deliveries: Family::default(),
             dead: Counter::default(),
             lag: Family::default(),
+            policy: PolicyMetrics::default(),
             registry: Arc::new(Registry::default()),
         };
+        metrics.policy.register(&mut registry);
         registry.register(
             "notify_deliveries",
             "Attempts to tell an endpoint, by how they ended",
@@ -139,6 +146,11 @@ impl Metrics {
         );
         registry.register("ledger_group_size", "Requests in one commit", metrics.group.clone());
         Self { registry: Arc::new(registry), ..metrics }
+    }
+
+    /// Those of the policy.
+    pub fn policy(&self) -> &PolicyMetrics {
+        &self.policy
     }
 
     /// The OpenMetrics text.

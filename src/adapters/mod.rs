@@ -7,6 +7,7 @@ pub mod bundle_dir;
 pub mod bundle_keys;
 pub mod bundle_probe;
 pub mod bundle_push;
+pub mod bundle_source;
 pub mod pdp;
 
 pub mod dev_identity;

@@ -7,6 +7,7 @@ mod background;
 mod doors;
 mod notifying;
 mod parts;
+mod policy;
 mod status;
 
 use std::net::SocketAddr;
@@ -24,11 +25,11 @@ use crate::adapters::connectors::UpstreamPool;
 use crate::adapters::http::broker::{InFlight, Upstreams};
 use crate::adapters::metrics::{Metered, Metrics};
 use crate::adapters::notify::Webhooks;
-use crate::adapters::pdp::{PdpConfig, PdpPool};
+use crate::adapters::pdp::InForce;
+use crate::adapters::signer;
 use crate::adapters::store::SqliteStore;
 use crate::adapters::tickets::HttpTickets;
 use crate::adapters::tls::SharedTrust;
-use crate::adapters::{bundle_probe, signer};
 use crate::config::Config;
 use crate::domain::id::{EventId, Sha256Digest};
 use crate::domain::jose::MandateKeys;
@@ -84,7 +85,8 @@ struct Core {
     trust: SharedTrust,
     sqlite: Arc<SqliteStore>,
     store: Arc<Metered<SqliteStore>>,
-    policy: Arc<PdpPool>,
+    policy: Arc<InForce>,
+    policy_state: policy::PolicyState,
     upstreams: Arc<ArcSwap<Upstreams>>,
     withdrawn: Arc<LegWithdrawals>,
     metrics: Metrics,
@@ -99,6 +101,18 @@ pub struct App {
     background: JoinSet<()>,
     in_flight: InFlight,
     handshakes: Arc<HandshakeFailures>,
+    reload: watch::Sender<u64>,
+}
+
+/// Looks at the sources of policy at once.
+#[derive(Clone)]
+pub struct Reloader(watch::Sender<u64>);
+
+impl Reloader {
+    /// Returns at once; what comes of it is in the record and in the log.
+    pub fn reload(&self) {
+        self.0.send_modify(|looks| *looks += 1);
+    }
 }
 
 impl App {
@@ -110,10 +124,7 @@ impl App {
         parts::refuse_unsafe(&config, mode)?;
         let clock = Arc::new(SystemClock);
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-        let loading = tokio::task::spawn_blocking({
-            let (exe, dir) = (exe.to_owned(), config.bundle_dir.clone());
-            move || bundle_probe::load_bundle(&exe, &dir)
-        });
+        let gate = Arc::new(policy::Gate::new(&config, exe.to_owned(), mode.agentauth())?);
         let trust = parts::trust(&config)?;
         let upstreams = parts::upstreams(&config)?;
         let webhooks = match mode.agentauth() {
@@ -121,10 +132,14 @@ impl App {
             false => None,
         };
         let sqlite = Arc::new(parts::open_store(&config, mode, &clock).await?);
-        let bundle = loading.await?.with_context(|| format!("the bundle `{}`", config.bundle_dir.display()))?;
-        let settings =
-            PdpConfig { threads: config.policy_threads, deadline: config.policy_deadline, ..PdpConfig::default() };
-        let policy = Arc::new(PdpPool::start(Arc::clone(&bundle), settings)?);
+        let started = policy::start(&config, &gate, &sqlite, &clock, &metrics).await;
+        let policy::Started { policy, state, bundle, facts, bytes, source, refused } = match started {
+            Ok(started) => started,
+            Err(error) => {
+                let _ = sqlite.close().await;
+                return Err(error);
+            }
+        };
         let store = Arc::new(Metered::new(Arc::clone(&sqlite), metrics.clone()));
         let entropy = Arc::new(SystemEntropy);
         let ports = WithdrawalPorts {
@@ -137,6 +152,7 @@ impl App {
         let core = Arc::new(Core {
             withdrawn: Arc::new(withdrawn.context("the withdrawn legal grounds")?),
             policy,
+            policy_state: state,
             store,
             entropy,
             config,
@@ -161,8 +177,14 @@ impl App {
                 return Err(error);
             }
         };
-        core.record_start(&bundle, mode).await?;
+        core.record_start(&bundle, &facts, bytes, mode).await?;
+        core.show_policy();
+        if let Some(refused) = &refused {
+            policy::refuse(&core, policy::Role::InForce, refused).await?;
+        }
         let mut background = background::start(&core, issuer, &handshakes, stopping.clone());
+        let (reload, reloads) = watch::channel(0);
+        policy::watch(&core, source, &reloads, &stopping, &mut background)?;
         if let (Some(webhooks), Some(door)) = (&webhooks, addresses.agentauth) {
             notifying::start(&core, webhooks, door, &stopping, &mut background);
         }
@@ -174,12 +196,17 @@ impl App {
             dev = core.config.dev,
             "started"
         );
-        Ok(Self { core, addresses, shutdown, doors, background, in_flight, handshakes })
+        Ok(Self { core, addresses, shutdown, doors, background, in_flight, handshakes, reload })
     }
 
     /// Where it listens.
     pub fn addresses(&self) -> Addresses {
         self.addresses
+    }
+
+    /// What makes it look at its policy's sources at once.
+    pub fn reloader(&self) -> Reloader {
+        Reloader(self.reload.clone())
     }
 
     /// Stops in order: no new requests, requests in flight and their outcomes on record, a last checkpoint.
@@ -218,13 +245,23 @@ impl Core {
     }
 
     /// What the policy is and that the process runs, before the first request is taken.
-    async fn record_start(&self, bundle: &Bundle, mode: Mode) -> anyhow::Result<()> {
+    async fn record_start(
+        &self,
+        bundle: &Bundle,
+        facts: &policy::BundleFacts,
+        bytes: Option<Vec<u8>>,
+        mode: Mode,
+    ) -> anyhow::Result<()> {
+        policy::keep(self, bytes).await?;
+        let highest = self.policy_state.highest();
+        let activated = policy::activation(bundle, facts, policy::Role::InForce, None, highest);
+        self.store.record(self.entry(EventType::PolicyActivated, activated)).await?;
+        self.metrics.policy().activated(policy::Role::InForce.as_str());
         let of_bundle = Subject {
             bundle: Some(bundle.revision().clone()),
             bundle_digest: Some(bundle.digest()),
             ..Subject::default()
         };
-        self.store.record(self.entry(EventType::PolicyActivated, of_bundle.clone())).await?;
         let mut subject = of_bundle;
         subject.detail.insert("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
         subject.detail.insert("services".to_owned(), format!("{mode:?}").to_lowercase());
@@ -232,6 +269,13 @@ impl Core {
         subject.detail.insert("configuration_digest".to_owned(), digest.to_string());
         self.store.record(self.entry(EventType::ServiceStarted, subject)).await?;
         Ok(())
+    }
+
+    /// What is in force, for the metrics.
+    fn show_policy(&self) {
+        let (since, expires_at, sequence) = self.policy_state.in_force();
+        self.metrics.policy().in_force(since, expires_at, sequence);
+        self.metrics.policy().looked(policy::Role::InForce.as_str(), self.clock.now());
     }
 
     fn trust_port(&self) -> Arc<dyn Fn() -> Arc<crate::domain::spiffe::TrustBundles> + Send + Sync> {
@@ -287,17 +331,13 @@ impl Core {
 }
 
 /// What a start would refuse, without starting.
-pub fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
+pub async fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
     let modes = match (&config.agentauth, &config.broker) {
         (Some(_), Some(_)) => Mode::Both,
         (Some(_), None) => Mode::AgentAuth,
         _ => Mode::Broker,
     };
-    let bundle = || {
-        let loaded = bundle_probe::load_bundle(exe, &config.bundle_dir);
-        let loaded = loaded.with_context(|| format!("the bundle `{}`", config.bundle_dir.display()))?;
-        if modes.agentauth() { parts::commitment_key(config, &loaded).map(drop) } else { Ok(()) }
-    };
+    let bundle = policy::check(config, exe, modes.agentauth()).await;
     let log_key = || signer::read_ed25519(&config.ledger_key).map(LogKey::new).map(drop).map_err(Into::into);
     let mandate_key = || match (&config.mandate_key, modes.agentauth()) {
         (Some(path), true) => signer::read_ed25519(path).map(drop).map_err(Into::into),
@@ -320,7 +360,7 @@ pub fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
         mandate_key(),
         tickets(),
         webhooks(),
-        bundle(),
+        bundle,
     ];
     results.into_iter().filter_map(Result::err).collect()
 }

@@ -27,6 +27,14 @@ impl OpsStatus {
         (!fresh).then(|| "every authority of the trust bundle has expired".to_owned())
     }
 
+    fn policy_problem(&self) -> Option<String> {
+        if !self.core.policy.is_alive() {
+            return Some("the policy's threads are gone".to_owned());
+        }
+        let expired = self.core.policy.expires_at().filter(|_| self.core.policy.is_expired());
+        expired.map(|end| format!("the policy expired at {end}: everything is denied"))
+    }
+
     fn svid(&self) -> Option<String> {
         let now = self.core.clock.now();
         let expired = self.svids.iter().map(|source| source.current()).find(|svid| svid.svid().expires_at() <= now);
@@ -37,14 +45,17 @@ impl OpsStatus {
 #[async_trait]
 impl Status for OpsStatus {
     async fn checks(&self) -> Vec<Check> {
-        let policy = (!self.core.policy.is_alive()).then(|| "the policy's threads are gone".to_owned());
         let store = self.core.store.writable().await.err().map(|error| error.to_string());
         vec![
-            Check { name: "policy", problem: policy },
+            Check { name: "policy", problem: self.policy_problem() },
             Check { name: "trust_bundle", problem: self.trust() },
             Check { name: "svid", problem: self.svid() },
             Check { name: "ledger", problem: store },
         ]
+    }
+
+    fn policy(&self) -> serde_json::Value {
+        self.core.policy_state.to_value()
     }
 
     fn metrics(&self) -> String {

@@ -26,7 +26,7 @@ enum ConfigCommand {
     },
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let ConfigCommand::Check { config: path } = args.command;
     let config = match Config::load(&path) {
         Ok(config) => config,
@@ -36,7 +36,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(1));
         }
     };
-    let findings = check(&config, &std::env::current_exe()?);
+    let findings = check(&config, &std::env::current_exe()?).await;
     for finding in &findings {
         output::line(&format!("not valid: {finding:#}"));
     }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use zeroize::Zeroizing;
 
 use super::output;
-use crate::adapters::bundle_dir;
+use crate::adapters::bundle_archive;
 use crate::adapters::commitment::CommitmentKey;
 use crate::config::Config;
 use crate::domain::policy::Bundle;
@@ -44,7 +44,7 @@ pub fn commit(args: &CommitArgs) -> anyhow::Result<ExitCode> {
     let path =
         config.commitment_key.as_ref().context("`keys.commitment` is missing: there is no key to commit with")?;
     let key = CommitmentKey::read(path)?;
-    let bundle = Bundle::parse(&bundle_dir::read(&config.bundle_dir)?)?;
+    let bundle = Bundle::parse(&bundle_archive::read_path(&config.bundle_dir)?.files)?;
     let template = bundle.templates().find(&args.template)?;
     let value = value()?;
     output::line(template.commitment(&args.variable, &value, &key)?.as_str());

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::call::read_mandate;
 use super::output::{self, Format};
 use crate::adapters::clock::SystemClock;
-use crate::adapters::{bundle_dir, pem};
+use crate::adapters::{bundle_archive, pem};
 use crate::config::Config;
 use crate::domain::approval::{CallView, Statement, UnverifiedDelegation, UnverifiedStatement, View};
 use crate::domain::jose::MandateKeys;
@@ -213,8 +213,8 @@ fn read_params(file: &Path) -> anyhow::Result<Object> {
 }
 
 fn read_policy(dir: &Path) -> anyhow::Result<Bundle> {
-    let files = bundle_dir::read(dir).with_context(|| format!("the bundle `{}`", dir.display()))?;
-    Bundle::parse(&files).with_context(|| format!("the bundle `{}`", dir.display()))
+    let read = bundle_archive::read_path(dir).with_context(|| format!("the bundle `{}`", dir.display()))?;
+    Bundle::parse(&read.files).with_context(|| format!("the bundle `{}`", dir.display()))
 }
 
 /// Holds what the approvers were shown against the mandate, the parameters and the policy at hand; says what came out.

@@ -113,7 +113,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => runtime.block_on(serve::run(args, crate::app::Mode::Both)),
         Command::Agentauth(args) => runtime.block_on(serve::run(args, crate::app::Mode::AgentAuth)),
         Command::Broker(args) => runtime.block_on(serve::run(args, crate::app::Mode::Broker)),
-        Command::Config(args) => config::run(args),
+        Command::Config(args) => runtime.block_on(config::run(args)),
         Command::Svid(args) => svid::run(args),
         Command::Issue(args) => runtime.block_on(issue::run(*args)),
         Command::Approve(args) => runtime.block_on(approve::approve(args)),

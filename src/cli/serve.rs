@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{App, Mode};
 use crate::config::Config;
@@ -34,8 +35,17 @@ pub async fn run(args: Args, mode: Mode) -> anyhow::Result<ExitCode> {
     }
     telemetry::start(&config.log_level)?;
     let stop = shutdown_signal()?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let app = App::start(config, mode, &std::env::current_exe()?).await?;
+    let reloader = app.reloader();
+    let reloading = tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!("looking at the policy's sources");
+            reloader.reload();
+        }
+    });
     stop.await;
+    reloading.abort();
     tracing::info!("draining");
     app.stop().await?;
     Ok(ExitCode::SUCCESS)
@@ -44,7 +54,6 @@ pub async fn run(args: Args, mode: Mode) -> anyhow::Result<ExitCode> {
 /// Waits for SIGTERM or SIGINT. From this call on they do not end the process by themselves: one that comes before the
 /// wait is not lost.
 pub fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

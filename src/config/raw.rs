@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, notify, tickets};
+use super::{AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, notify, policy, tickets};
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::time::Ttl;
 
@@ -21,7 +21,10 @@ pub struct Raw {
     trust: RawTrust,
     store: RawStore,
     keys: RawKeys,
+    #[serde(default)]
     bundle: RawBundle,
+    #[serde(default)]
+    policy: policy::RawPolicy,
     #[serde(default)]
     agentauth: Option<RawAgentAuth>,
     #[serde(default)]
@@ -62,10 +65,10 @@ struct RawKeys {
     jwks: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawBundle {
-    dir: PathBuf,
+    dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -226,6 +229,8 @@ impl Raw {
             let detail = format!("{number} is outside {} to {}", range.start(), range.end());
             if range.contains(&number) { Ok(number) } else { Err(value(key, detail)) }
         };
+        let store = at(self.store.path);
+        let policy = self.policy.resolve(self.bundle.dir, &store, base, self.dev)?;
         in_range("limits.policy_ms", usize::from(self.limits.policy_ms), 10..=10_000)?;
         Ok(Config {
             dev: self.dev,
@@ -235,12 +240,13 @@ impl Raw {
                 .parse()
                 .map_err(|error| value("trust.domain", format!("`{}`: {error}", self.trust.domain)))?,
             trust_bundle: at(self.trust.bundle),
-            store: at(self.store.path),
+            store,
             mandate_key: self.keys.mandate.map(at),
             commitment_key: self.keys.commitment.map(at),
             jwks: self.keys.jwks.map(at),
             ledger_key: at(self.keys.ledger),
-            bundle_dir: at(self.bundle.dir),
+            bundle_dir: policy.path(),
+            policy,
             agentauth,
             broker,
             tickets: tickets::resolve(self.tickets, base)?,

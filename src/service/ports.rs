@@ -17,6 +17,6 @@ pub use clock::{Clock, Entropy};
 pub use ledger::{Burn, BurnError, EntryFilter, Ledger, StoreError};
 pub use notify::{Notify, NotifyError};
 pub use outbox::{Backlog, News, Outbox, Queued, Waiting};
-pub use policy::{Judged, PolicyPoint};
+pub use policy::{CandidateVerdict, Judged, Opinion, PolicyPoint};
 pub use tickets::{TicketError, TicketQuery, Tickets};
 pub use withdrawals::WithdrawalStore;

@@ -216,6 +216,26 @@ impl TestApp {
         self.app = Some(app);
     }
 
+    /// Stops the services in order.
+    pub async fn stop(&mut self) {
+        self.app.take().unwrap().stop().await.unwrap();
+    }
+
+    /// Starts them again on what they left; what they refuse, if they do.
+    pub async fn start_again(&mut self) -> Result<(), String> {
+        let exe = Path::new(env!("CARGO_BIN_EXE_atb"));
+        let started = App::start(self.config.clone(), Mode::Both, exe).await;
+        let app = started.map_err(|error| format!("{error:#}"))?;
+        self.addresses = app.addresses();
+        self.app = Some(app);
+        Ok(())
+    }
+
+    /// What SIGHUP does.
+    pub fn reload(&self) {
+        self.app.as_ref().unwrap().reloader().reload();
+    }
+
     /// Stops the services in order, and holds the record against what must always be so.
     pub async fn finish(mut self) {
         if let Some(reader) = self.reader.take() {

@@ -33,6 +33,7 @@ mod ops;
 mod outbox_contract;
 mod policy_bundle;
 mod process;
+mod reload;
 mod sample_erp;
 mod schemas;
 mod store_contract;

@@ -25,6 +25,9 @@ pub trait Status: Send + Sync {
     /// Everything that must be so.
     async fn checks(&self) -> Vec<Check>;
 
+    /// Which policy is in force, and what is tried out.
+    fn policy(&self) -> serde_json::Value;
+
     /// The metrics in the OpenMetrics text format.
     fn metrics(&self) -> String;
 }
@@ -46,7 +49,7 @@ async fn ready(State(status): State<Arc<dyn Status>>) -> Response {
         .map(|check| (check.name.to_owned(), json!(check.problem.unwrap_or_else(|| "ok".to_owned()))))
         .collect();
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, Json(json!({ "ready": ready, "checks": listed }))).into_response()
+    (code, Json(json!({ "ready": ready, "checks": listed, "policy": status.policy() }))).into_response()
 }
 
 async fn metrics(State(status): State<Arc<dyn Status>>) -> Response {

@@ -5,15 +5,21 @@
 //!       └── deadline, kept outside of the thread ──▶ policy_timeout
 //! ```
 //!
-//! One hop there and one back; no evaluation runs on the runtime's workers. Each thread builds its engine from source
-//! and rebuilds it when the bundle in force changes, before it answers the next question. A thread that is still busy
-//! when its question's deadline has passed (in a builtin that the execution timer cannot stop) is given up and
-//! replaced; while too many are given up, none is replaced any more, and what nobody can answer is denied.
+//! One hop there and one back; no evaluation runs on the runtime's workers. Each thread builds its engine from source.
+//! Another bundle gets threads of its own, prepared beside those that answer ([`PdpPool::prepare`]), and they take over at
+//! one moment ([`PdpPool::put_in_force`]): nothing can fail then and no question waits. A thread that is still busy when
+//! its question's deadline has passed (in a builtin that the execution timer cannot stop) is given up and replaced; while
+//! too many are given up, none is replaced any more, and what nobody can answer is denied.
+//!
+//! [`InForce`] is the decision point that the services ask: a pool for the bundle in force, with the end of its life, and
+//! one for a candidate (`trial`).
 
+mod in_force;
 mod queue;
+mod trial;
 mod worker;
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,9 +27,13 @@ use tokio::sync::oneshot;
 
 use crate::domain::policy::engine::EngineError;
 use crate::domain::policy::{Assessment, Bundle, Decision, IssueDecision, PolicyFault, PolicyInput};
+use crate::domain::spiffe::SpiffeId;
 use crate::service::ports::{Judged, PolicyPoint};
 
-use worker::{Crew, Job, Question};
+pub use in_force::{InForce, Observer};
+pub use trial::{Agreement, Trial};
+
+use worker::{Crew, Job, Question, Shift};
 
 /// How the decision point is sized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +68,12 @@ pub enum PdpError {
 /// Threads that evaluate the bundle in force. Dropping it ends them.
 pub struct PdpPool {
     crew: Arc<Crew>,
+    threads: usize,
     deadline: Duration,
 }
+
+/// A bundle whose engines are prepared. Dropping it changes nothing.
+pub struct Prepared(Shift);
 
 impl PdpPool {
     /// Starts the threads and waits until each of them is prepared.
@@ -67,22 +81,36 @@ impl PdpPool {
     /// # Errors
     /// When a thread does not start or an engine does not prepare.
     pub fn start(bundle: Arc<Bundle>, config: PdpConfig) -> Result<Self, PdpError> {
-        let crew = Arc::new(Crew::new(bundle, config.queue, config.stack, config.deadline / 10));
-        let pool = Self { crew, deadline: config.deadline };
-        let (ready, prepared) = mpsc::channel();
-        for _ in 0..config.threads.max(1) {
-            pool.crew.hire(Some(ready.clone()))?;
-        }
-        drop(ready);
-        for _ in 0..config.threads.max(1) {
-            prepared.recv().map_err(|_| std::io::Error::other("it ended before it was ready"))??;
-        }
+        let crew = Arc::new(Crew::new(Arc::clone(&bundle), config.queue, config.stack, config.deadline / 10));
+        let pool = Self { crew, threads: config.threads, deadline: config.deadline };
+        pool.activate(&bundle)?;
         Ok(pool)
     }
 
-    /// Puts a bundle in force: every question that is taken from the queue from now on is answered by it.
-    pub fn activate(&self, bundle: Arc<Bundle>) {
-        self.crew.activate(bundle);
+    /// Prepares the engines of another bundle; blocks as long as that takes, and delays nobody who asks meanwhile.
+    ///
+    /// # Errors
+    /// When a thread does not start or an engine does not prepare. The bundle in force stays.
+    pub fn prepare(&self, bundle: &Arc<Bundle>) -> Result<Prepared, PdpError> {
+        self.crew.prepare(bundle, self.threads).map(Prepared)
+    }
+
+    /// Puts a prepared bundle in force: every question that is taken from the queue from now on is answered by it.
+    pub fn put_in_force(&self, prepared: Prepared) {
+        self.crew.relieve(prepared.0);
+    }
+
+    /// Prepares a bundle and puts it in force.
+    ///
+    /// # Errors
+    /// As [`PdpPool::prepare`].
+    pub fn activate(&self, bundle: &Arc<Bundle>) -> Result<(), PdpError> {
+        self.prepare(bundle).map(|prepared| self.put_in_force(prepared))
+    }
+
+    /// Replaces threads that do not come back from a question that nobody waits for any more.
+    fn replace_stuck(&self) {
+        self.crew.replace_stuck(self.deadline / 2);
     }
 
     /// Whether anybody is left to answer.
@@ -111,7 +139,7 @@ impl PdpPool {
 
     /// A denial that no engine gave, under the bundle in force.
     fn denied<T>(&self, verdict: T) -> Judged<T> {
-        Judged { verdict, bundle: self.crew.bundle() }
+        Judged::new(verdict, self.crew.bundle())
     }
 
     async fn ask<T>(
@@ -136,6 +164,10 @@ impl PdpPool {
 #[async_trait]
 impl PolicyPoint for PdpPool {
     fn bundle(&self) -> Arc<Bundle> {
+        self.crew.bundle()
+    }
+
+    fn bundle_for(&self, _agent: &SpiffeId) -> Arc<Bundle> {
         self.crew.bundle()
     }
 

@@ -1,4 +1,7 @@
 //! A bounded queue for threads that sleep. A full queue refuses at once; nothing in it is dropped before it is closed.
+//!
+//! Receivers come in generations. After [`Queue::next_generation`] no receiver of an earlier one is given an item: it is
+//! told that it is retired, and what waits is for the next.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -12,22 +15,22 @@ pub(super) struct Queue<T> {
 
 struct State<T> {
     items: VecDeque<T>,
-    /// Grows when every receiver must look up from its sleep.
-    calls: u64,
+    /// Whom items are for.
+    generation: u64,
     closed: bool,
 }
 
 /// What a receiver finds.
 pub(super) enum Next<T> {
     Item(T),
-    /// Everybody was called, for the first time since the number that this receiver knew.
-    Called(u64),
+    /// A later generation took over.
+    Retired,
     Closed,
 }
 
 impl<T> Queue<T> {
     pub(super) fn new(capacity: usize) -> Self {
-        let state = State { items: VecDeque::with_capacity(capacity.min(1024)), calls: 0, closed: false };
+        let state = State { items: VecDeque::with_capacity(capacity.min(1024)), generation: 0, closed: false };
         Self { state: Mutex::new(state), signal: Condvar::new(), capacity: capacity.max(1) }
     }
 
@@ -43,27 +46,32 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Waits for an item, for a call that is newer than `known`, or for the end.
-    pub(super) fn pop(&self, known: u64) -> Next<T> {
+    /// Waits for an item, as a receiver of this generation, or for its end.
+    pub(super) fn pop(&self, generation: u64) -> Next<T> {
         let mut state = self.lock();
         loop {
             if state.closed {
                 return Next::Closed;
             }
+            if state.generation > generation {
+                return Next::Retired;
+            }
             if let Some(item) = state.items.pop_front() {
                 return Next::Item(item);
-            }
-            if state.calls > known {
-                return Next::Called(state.calls);
             }
             state = self.signal.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Wakes every receiver.
-    pub(super) fn call_everybody(&self) {
-        self.lock().calls += 1;
+    /// Retires every receiver of now; the number of the generation that comes after. A receiver that was woken for an
+    /// item and finds itself retired loses nothing: the next generation looks at the items before it sleeps.
+    pub(super) fn next_generation(&self) -> u64 {
+        let mut state = self.lock();
+        state.generation += 1;
+        let next = state.generation;
+        drop(state);
         self.signal.notify_all();
+        next
     }
 
     /// Ends the queue; what is in it is dropped, which answers whoever waits for it.

@@ -1,3 +1,5 @@
+mod in_force;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,9 +57,9 @@ async fn an_activated_bundle_answers_the_very_next_question() {
     let pool = pool(&format!("decision := {ALLOW}"), config(2, 16, 5_000));
     for round in 0..10 {
         assert!(pool.decide(input(&json!({}))).await.verdict.allow, "{round}");
-        pool.activate(with_poa(&format!("package atb.poa\n\ndecision := {ALLOW} if input.never\n")));
+        pool.activate(&with_poa(&format!("package atb.poa\n\ndecision := {ALLOW} if input.never\n"))).unwrap();
         assert_eq!(pool.decide(input(&json!({}))).await.verdict.reason, "policy_undefined", "{round}");
-        pool.activate(with_poa(&format!("package atb.poa\n\ndecision := {ALLOW}\n")));
+        pool.activate(&with_poa(&format!("package atb.poa\n\ndecision := {ALLOW}\n"))).unwrap();
     }
 }
 

@@ -1,4 +1,7 @@
-//! The evaluating threads: each owns one engine; the crew knows who is busy since when.
+//! The evaluating threads: each owns one engine over one bundle; the crew knows who is busy since when.
+//!
+//! A thread never changes its bundle. Another bundle has threads of its own, which are prepared beside those that answer
+//! ([`Crew::prepare`]) and take over at one moment ([`Crew::relieve`]): no question waits for an engine to be built.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -8,6 +11,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
+use super::PdpError;
 use super::queue::{Next, Queue};
 use crate::domain::policy::engine::{EngineError, Evaluator};
 use crate::domain::policy::{Assessment, Bundle, Decision, IssueDecision, PolicyFault, PolicyInput};
@@ -47,7 +51,7 @@ impl Question {
 /// The threads and what they share.
 pub(super) struct Crew {
     queue: Queue<Job>,
-    bundle: ArcSwap<Bundle>,
+    duty: ArcSwap<Duty>,
     members: Mutex<Vec<Member>>,
     given_up: AtomicUsize,
     start: Instant,
@@ -55,9 +59,17 @@ pub(super) struct Crew {
     evaluation: Duration,
 }
 
+/// Which bundle is in force, and which generation of threads answers by it.
+struct Duty {
+    generation: u64,
+    bundle: Arc<Bundle>,
+}
+
 struct Member {
     slot: Arc<Slot>,
     thread: JoinHandle<()>,
+    /// None before its shift begins.
+    generation: Option<u64>,
 }
 
 /// What a thread shows of itself.
@@ -68,13 +80,17 @@ struct Slot {
     given_up: AtomicBool,
 }
 
-type Ready = mpsc::Sender<Result<(), EngineError>>;
+/// Threads whose engines are prepared over another bundle, and which wait to take over. Dropping it ends them.
+pub(super) struct Shift {
+    bundle: Arc<Bundle>,
+    members: Vec<(Member, mpsc::Sender<u64>)>,
+}
 
 impl Crew {
     pub(super) fn new(bundle: Arc<Bundle>, queue: usize, stack: usize, evaluation: Duration) -> Self {
         Self {
             queue: Queue::new(queue),
-            bundle: ArcSwap::new(bundle),
+            duty: ArcSwap::from_pointee(Duty { generation: 0, bundle }),
             members: Mutex::new(Vec::new()),
             given_up: AtomicUsize::new(0),
             start: Instant::now(),
@@ -84,12 +100,37 @@ impl Crew {
     }
 
     pub(super) fn bundle(&self) -> Arc<Bundle> {
-        self.bundle.load_full()
+        Arc::clone(&self.duty.load().bundle)
     }
 
-    pub(super) fn activate(&self, bundle: Arc<Bundle>) {
-        self.bundle.store(bundle);
-        self.queue.call_everybody();
+    /// Makes `threads` threads over `bundle`, one after another so that those who answer keep a core.
+    pub(super) fn prepare(self: &Arc<Self>, bundle: &Arc<Bundle>, threads: usize) -> Result<Shift, PdpError> {
+        let mut members = Vec::new();
+        for _ in 0..threads.max(1) {
+            let (ready, prepared) = mpsc::channel();
+            let (begin, beginning) = mpsc::channel();
+            let member = self.spawn(Arc::clone(bundle), move |outcome| {
+                let failed = outcome.is_err();
+                let _ = ready.send(outcome);
+                if failed { None } else { beginning.recv().ok() }
+            })?;
+            prepared.recv().map_err(|_| std::io::Error::other("it ended before it was ready"))??;
+            members.push((member, begin));
+        }
+        Ok(Shift { bundle: Arc::clone(bundle), members })
+    }
+
+    /// Puts a shift's bundle in force: every question that is taken from now on is answered by it. Threads that are in
+    /// the middle of one finish it under the bundle that they have.
+    pub(super) fn relieve(&self, shift: Shift) {
+        let mut members = self.members();
+        members.retain(|member| !member.thread.is_finished());
+        let generation = self.queue.next_generation();
+        self.duty.store(Arc::new(Duty { generation, bundle: shift.bundle }));
+        for (member, begin) in shift.members {
+            let _ = begin.send(generation);
+            members.push(Member { generation: Some(generation), ..member });
+        }
     }
 
     pub(super) fn take(&self, job: Job) -> Result<(), Job> {
@@ -102,32 +143,49 @@ impl Crew {
 
     /// Whether a thread is left that was not given up.
     pub(super) fn is_alive(&self) -> bool {
-        self.members().iter().any(|member| !member.thread.is_finished())
+        let now = Some(self.duty.load().generation);
+        self.members().iter().any(|member| member.generation == now && !member.thread.is_finished())
     }
 
     pub(super) fn given_up(&self) -> usize {
         self.given_up.load(Ordering::Relaxed)
     }
 
-    /// Starts one more thread.
-    pub(super) fn hire(self: &Arc<Self>, ready: Option<Ready>) -> std::io::Result<()> {
+    /// Starts one more thread for the bundle in force.
+    fn hire(self: &Arc<Self>) -> std::io::Result<()> {
+        let duty = self.duty.load_full();
+        let generation = duty.generation;
+        let member = self.spawn(Arc::clone(&duty.bundle), move |_| Some(generation))?;
+        self.members().push(Member { generation: Some(generation), ..member });
+        Ok(())
+    }
+
+    /// A thread that prepares an engine, and works for the generation that `begin` says.
+    fn spawn(
+        self: &Arc<Self>,
+        bundle: Arc<Bundle>,
+        begin: impl FnOnce(Result<(), EngineError>) -> Option<u64> + Send + 'static,
+    ) -> std::io::Result<Member> {
         let slot = Arc::new(Slot::default());
         let (crew, own) = (Arc::clone(self), Arc::clone(&slot));
-        let thread = Builder::new()
-            .name("atb-policy".to_owned())
-            .stack_size(self.stack)
-            .spawn(move || crew.work(&own, ready))?;
-        self.members().push(Member { slot, thread });
-        Ok(())
+        let name = "atb-policy".to_owned();
+        let thread = Builder::new().name(name).stack_size(self.stack).spawn(move || {
+            let (desk, outcome) = Desk::new(bundle, crew.evaluation);
+            if let Some(generation) = begin(outcome) {
+                crew.work(&own, desk, generation);
+            }
+        })?;
+        Ok(Member { slot, thread, generation: None })
     }
 
     /// Gives up and replaces every thread that has evaluated one question for longer than `limit`.
     pub(super) fn replace_stuck(self: &Arc<Self>, limit: Duration) {
         let now = self.micros();
         let mut members = self.members();
+        let generation = Some(self.duty.load().generation);
         let stuck = |member: &mut Member| {
             let since = member.slot.busy_since.load(Ordering::Acquire);
-            since != 0 && u128::from(now.saturating_sub(since)) > limit.as_micros()
+            member.generation == generation && since != 0 && u128::from(now.saturating_sub(since)) > limit.as_micros()
         };
         let budget = MAX_GIVEN_UP.saturating_sub(self.given_up());
         let lost: Vec<Member> = members.extract_if(.., stuck).take(budget).collect();
@@ -137,7 +195,7 @@ impl Crew {
             member.slot.given_up.store(true, Ordering::Release);
             // Its handle is dropped: it ends by itself when its builtin returns. Without a replacement (no thread to
             // be had) the others go on, and what they do not manage is refused.
-            let _ = self.hire(None);
+            let _ = self.hire();
         }
     }
 
@@ -156,22 +214,12 @@ impl Crew {
         }
     }
 
-    fn work(&self, slot: &Slot, ready: Option<Ready>) {
-        let (mut desk, outcome) = Desk::new(self.bundle(), self.evaluation);
-        if let Some(ready) = ready {
-            let _ = ready.send(outcome);
-        }
-        let mut known = 0;
+    fn work(&self, slot: &Slot, mut desk: Desk, generation: u64) {
         while !slot.given_up.load(Ordering::Acquire) {
-            match self.queue.pop(known) {
-                Next::Closed => return,
-                Next::Called(calls) => {
-                    known = calls;
-                    desk.refresh(&self.bundle);
-                }
+            match self.queue.pop(generation) {
+                Next::Closed | Next::Retired => return,
                 Next::Item(job) if job.question.is_abandoned() => {}
                 Next::Item(job) => {
-                    desk.refresh(&self.bundle);
                     slot.busy_since.store(self.micros() + 1, Ordering::Release);
                     desk.answer(job);
                     slot.busy_since.store(0, Ordering::Release);
@@ -195,22 +243,13 @@ struct Desk {
     bundle: Arc<Bundle>,
     /// None if the engine does not take the bundle: every answer is a denial then.
     evaluator: Option<Evaluator>,
-    /// For one evaluation.
-    limit: Duration,
 }
 
 impl Desk {
     fn new(bundle: Arc<Bundle>, limit: Duration) -> (Self, Result<(), EngineError>) {
         match prepared(&bundle, limit) {
-            Ok(evaluator) => (Self { bundle, evaluator: Some(evaluator), limit }, Ok(())),
-            Err(error) => (Self { bundle, evaluator: None, limit }, Err(error)),
-        }
-    }
-
-    /// Builds the engine anew if another bundle is in force.
-    fn refresh(&mut self, current: &ArcSwap<Bundle>) {
-        if !Arc::ptr_eq(&current.load(), &self.bundle) {
-            *self = Self::new(current.load_full(), self.limit).0;
+            Ok(evaluator) => (Self { bundle, evaluator: Some(evaluator) }, Ok(())),
+            Err(error) => (Self { bundle, evaluator: None }, Err(error)),
         }
     }
 
@@ -219,9 +258,9 @@ impl Desk {
         let bundle = Arc::clone(&self.bundle);
         let Some(evaluator) = self.evaluator.as_mut() else { return refuse(question, bundle) };
         match question {
-            Question::Decide(reply) => drop(reply.send(Judged { verdict: evaluator.decide(&input), bundle })),
-            Question::Issue(reply) => drop(reply.send(Judged { verdict: evaluator.issue(&input), bundle })),
-            Question::Assess(reply) => drop(reply.send(Judged { verdict: evaluator.assess(&input), bundle })),
+            Question::Decide(reply) => drop(reply.send(Judged::new(evaluator.decide(&input), bundle))),
+            Question::Issue(reply) => drop(reply.send(Judged::new(evaluator.issue(&input), bundle))),
+            Question::Assess(reply) => drop(reply.send(Judged::new(evaluator.assess(&input), bundle))),
             Question::Query { path, reply } => drop(reply.send(evaluator.query(&path, &input))),
         }
     }
@@ -236,9 +275,9 @@ fn prepared(bundle: &Arc<Bundle>, limit: Duration) -> Result<Evaluator, EngineEr
 fn refuse(question: Question, bundle: Arc<Bundle>) {
     const FAULT: PolicyFault = PolicyFault::Error;
     match question {
-        Question::Decide(reply) => drop(reply.send(Judged { verdict: Decision::fault(FAULT), bundle })),
-        Question::Issue(reply) => drop(reply.send(Judged { verdict: IssueDecision::fault(FAULT), bundle })),
-        Question::Assess(reply) => drop(reply.send(Judged { verdict: Assessment::fault(FAULT), bundle })),
+        Question::Decide(reply) => drop(reply.send(Judged::new(Decision::fault(FAULT), bundle))),
+        Question::Issue(reply) => drop(reply.send(Judged::new(IssueDecision::fault(FAULT), bundle))),
+        Question::Assess(reply) => drop(reply.send(Judged::new(Assessment::fault(FAULT), bundle))),
         Question::Query { reply, .. } => drop(reply.send(Err(FAULT))),
     }
 }

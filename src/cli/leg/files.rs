@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
-use crate::adapters::bundle_dir;
+use crate::adapters::bundle_archive;
 use crate::adapters::clock::SystemClock;
 use crate::config::Config;
 use crate::domain::catalogue::Catalogue;
@@ -90,7 +90,7 @@ impl Found {
     }
 
     fn bundle(root: &Path, within: Option<&Path>) -> anyhow::Result<Self> {
-        let files = bundle_dir::read(root)?;
+        let files = bundle_archive::read_path(root)?.files;
         let mut found = Self { whole: within.is_none(), ..Self::default() };
         for (name, content) in files.iter() {
             let path = if root == Path::new(".") { PathBuf::from(name) } else { root.join(name) };

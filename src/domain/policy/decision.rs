@@ -32,6 +32,9 @@ pub enum PolicyFault {
     /// Every engine is busy and the queue is full.
     #[error("policy_overloaded")]
     Overloaded,
+    /// The bundle in force is past its end.
+    #[error("policy_expired")]
+    Expired,
 }
 
 /// One rule that the request breaks.

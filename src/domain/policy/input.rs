@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bundle::ActPattern;
+use super::rollout::Place;
 use crate::domain::action::{CallPath, CallRequest, Method};
 use crate::domain::catalogue::Tier;
 use crate::domain::id::{Sha256Digest, WorkspaceId};
@@ -108,22 +109,31 @@ pub struct PolicyFacts<'a, P> {
 
 /// The input document as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicyInput(String);
+pub struct PolicyInput {
+    json: String,
+    place: Option<Place>,
+}
 
 impl PolicyInput {
     /// Writes the facts down.
     pub fn new<P: Serialize>(facts: &PolicyFacts<'_, P>) -> Self {
         // INVARIANT: every member serialises to JSON; were it otherwise the text `null` is denied by the policy.
-        Self(serde_json::to_string(facts).unwrap_or_else(|_| "null".to_owned()))
+        let json = serde_json::to_string(facts).unwrap_or_else(|_| "null".to_owned());
+        Self { json, place: Some(Place::of(facts.workspace, facts.agent.id)) }
     }
 
-    /// A recorded input.
+    /// A recorded input. It has no place in a rollout: whoever replays names the bundle.
     pub fn from_recorded(json: String) -> Self {
-        Self(json)
+        Self { json, place: None }
+    }
+
+    /// The agent's place in a rollout.
+    pub fn place(&self) -> Option<Place> {
+        self.place
     }
 
     /// The document.
     pub fn as_json(&self) -> &str {
-        &self.0
+        &self.json
     }
 }

@@ -8,6 +8,7 @@ mod decision;
 pub mod engine;
 mod input;
 pub mod profile;
+mod rollout;
 
 pub use bundle::Bundle;
 pub use decision::{
@@ -15,3 +16,4 @@ pub use decision::{
     Violation,
 };
 pub use input::{AgentFacts, ApprovalFact, OnBehalfOf, Phase, PolicyFacts, PolicyInput, RequestFacts};
+pub use rollout::{CandidateMode, Place, Share};

@@ -248,6 +248,9 @@ impl Broker {
         attempt.subject.bundle = Some(judged.bundle.revision().clone());
         attempt.subject.bundle_digest = Some(judged.bundle.digest());
         attempt.subject.tier = judged.verdict.tier;
+        if let Some(candidate) = &judged.candidate {
+            candidate.note(&mut attempt.subject.detail);
+        }
         if !judged.verdict.allow {
             return Err(Refusal::by_policy(&judged.verdict));
         }

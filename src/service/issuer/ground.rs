@@ -48,7 +48,7 @@ impl Issuer {
     }
 }
 
-fn ground_refused(defect: &GroundDefect) -> Refusal {
+pub(super) fn ground_refused(defect: &GroundDefect) -> Refusal {
     let detail = defect.to_string();
     let refusal = Refusal::because(Code::LegRefused, defect.code(), detail.clone());
     lacks_ground(refusal.at(format!("/leg{}", defect.pointer()), detail))

@@ -6,11 +6,11 @@ use crate::domain::id::{ChallengeId, DecisionId};
 use crate::domain::ledger::{EventType, Subject};
 use crate::domain::leg::{Approvals, Leg};
 use crate::domain::mandate::{Claims, SealedMandate, UnsignedMandate};
-use crate::domain::policy::{Assessment, Bundle};
+use crate::domain::policy::{Assessment, Bundle, IssueDecision, PolicyInput};
 use crate::domain::spiffe::VerifiedSvid;
 use crate::domain::time::Timestamp;
 use crate::service::facts::Asked;
-use crate::service::ports::{AdvanceError, Stored};
+use crate::service::ports::{AdvanceError, CandidateVerdict, Judged, Stored};
 use crate::service::refusal::{Code, Refusal};
 use crate::service::view;
 use crate::service::wanted::Wanted;
@@ -21,12 +21,15 @@ const RETRIES: usize = 16;
 impl Issuer {
     /// A mandate for which nobody had to agree.
     pub(super) async fn mint_at_once(&self, admitted: Admitted) -> Result<Minted, Refusal> {
-        let Admitted { bundle, draft, decision_id } = admitted;
+        let Admitted { bundle, candidate, draft, decision_id } = admitted;
         let now = self.now();
         let leg = draft.ask.leg.clone().with(Approvals::None);
         let sealed = self.seal(&draft, &bundle, leg, now)?;
-        let subject =
+        let mut subject =
             Subject { template: Some(template_name(&draft.ask)), ..self.issuance(&sealed, &bundle, decision_id) };
+        if let Some(candidate) = &candidate {
+            candidate.note(&mut subject.detail);
+        }
         let entry = self.entry(EventType::PoaIssued, draft.workspace, subject);
         let receipt = self.ports.ledger.record(entry).await?;
         release(sealed, &receipt, decision_id)
@@ -149,7 +152,7 @@ impl Issuer {
         self.not_withdrawn(stored.value.ask().leg.as_leg()).map_err(|r| Retry::Refused(r.decided(decision_id)))?;
         self.prove_votes(&stored.value).map_err(|refusal| Retry::Refused(refusal.decided(decision_id)))?;
         let allowed = self.still_allowed(&stored.value, now).await;
-        let (bundle, assessment) = allowed.map_err(|refusal| {
+        let StillAllowed { bundle, assessment, candidate } = allowed.map_err(|refusal| {
             let refusal = refusal.wanting(|| Wanted::for_draft(stored.value.draft()));
             Retry::Refused(refusal.decided(decision_id))
         })?;
@@ -162,12 +165,15 @@ impl Issuer {
         let claims = self.claims(&draft, &bundle, leg, jti, now);
         let sealed = self.sign(claims).map_err(Retry::Refused)?;
         let event = if dual { EventType::PoaIssuedDualControl } else { EventType::PoaIssued };
-        let subject = Subject {
+        let mut subject = Subject {
             challenge_id: Some(redeemed.id()),
             template: Some(template_name(&draft.ask)),
             approvers: subject_of(&redeemed).approvers,
             ..self.issuance(&sealed, &bundle, decision_id)
         };
+        if let Some(candidate) = &candidate {
+            candidate.note(&mut subject.detail);
+        }
         let entry = self.entry(event, draft.workspace, subject);
         match self.ports.challenges.advance(stored.version, &redeemed, entry).await {
             Ok(receipt) => release(sealed, &receipt, decision_id).map_err(Retry::Refused),
@@ -178,11 +184,7 @@ impl Issuer {
 
     /// Policy and directories may have changed since the approvals: they are asked again at the moment of minting. The
     /// assessment says which approvals count now; that they suffice is for who carries them to ask.
-    async fn still_allowed(
-        &self,
-        challenge: &Challenge,
-        now: Timestamp,
-    ) -> Result<(std::sync::Arc<Bundle>, Assessment), Refusal> {
+    async fn still_allowed(&self, challenge: &Challenge, now: Timestamp) -> Result<StillAllowed, Refusal> {
         let draft = challenge.draft();
         let call = draft.call.as_ref().map(|view| {
             let b = view.binding.clone();
@@ -204,10 +206,9 @@ impl Issuer {
             workspace: &draft.workspace,
         };
         let facts = challenge.approval_facts();
-        let judged = self.ports.policy.issue(facts::of_request(asking, &facts, now)).await;
+        let (judged, assessed) = self.by_one_bundle(facts::of_request(asking, &facts, now)).await;
         let mut unused = Subject::default();
         let requirement = self.allowed(&judged, &mut unused)?;
-        let assessed = self.ports.policy.assess(facts::of_request(asking, &facts, now)).await;
         if let Some(fault) = assessed.verdict.fault {
             let reason = fault.to_string();
             return Err(Refusal::because(
@@ -225,7 +226,18 @@ impl Issuer {
             return Err(Refusal::because(Code::Denied, "view_changed", detail));
         }
         self.confirm_ticket(&requirement, &draft.ask, &draft.workspace).await?;
-        Ok((judged.bundle, assessed.verdict))
+        Ok(StillAllowed { bundle: judged.bundle, assessment: assessed.verdict, candidate: judged.candidate })
+    }
+
+    /// Both answers by the same bundle, also while another one is put in force.
+    async fn by_one_bundle(&self, input: PolicyInput) -> (Judged<IssueDecision>, Judged<Assessment>) {
+        let mut judged = self.ports.policy.issue(input.clone()).await;
+        let mut assessed = self.ports.policy.assess(input.clone()).await;
+        if judged.bundle.digest() != assessed.bundle.digest() {
+            judged = self.ports.policy.issue(input.clone()).await;
+            assessed = self.ports.policy.assess(input).await;
+        }
+        (judged, assessed)
     }
 
     fn seal(
@@ -291,6 +303,13 @@ impl Issuer {
             ..Subject::default()
         }
     }
+}
+
+/// What the policy says at the moment of minting.
+struct StillAllowed {
+    bundle: std::sync::Arc<Bundle>,
+    assessment: Assessment,
+    candidate: Option<CandidateVerdict>,
 }
 
 enum Retry {

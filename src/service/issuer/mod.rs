@@ -19,7 +19,9 @@ use std::sync::Arc;
 use josekit::jws::JwsSigner;
 
 use super::facts::{self, Asked};
-use super::ports::{AdvanceError, CallDirectory, Challenges, Clock, Entropy, Judged, Ledger, PolicyPoint, Tickets};
+use super::ports::{
+    AdvanceError, CallDirectory, CandidateVerdict, Challenges, Clock, Entropy, Judged, Ledger, PolicyPoint, Tickets,
+};
 use super::refusal::{Code, Refusal};
 use super::wanted::Wanted;
 use super::withdrawals::LegWithdrawals;
@@ -111,6 +113,7 @@ pub struct Minted {
 /// A request that the policy lets through, before anyone has agreed.
 struct Admitted {
     bundle: Arc<Bundle>,
+    candidate: Option<CandidateVerdict>,
     draft: ChallengeDraft,
     decision_id: DecisionId,
 }
@@ -171,8 +174,8 @@ impl Issuer {
     ) -> Result<Admitted, Refusal> {
         let now = self.now();
         let decision_id = self.decision_id();
-        let bundle = self.ports.policy.bundle();
-        let workspace = bundle.workspace_of(agent);
+        let workspace = self.ports.policy.bundle().workspace_of(agent);
+        let bundle = self.ports.policy.bundle_for(agent);
         let aud = self.audience(request.aud)?;
         let call = request.request.as_ref().map(|spec| self.describe(spec)).transpose()?;
         if let Some(call) = &call {
@@ -212,6 +215,16 @@ impl Issuer {
             let view = call.as_ref().map(CallView::from);
             refusal.decided(decision_id).wanting(|| Wanted::for_ask(&ask, &aud, view.as_ref(), required.as_ref()))
         })?;
+        if judged.bundle.digest() != bundle.digest() {
+            // Another bundle was put in force since: what was checked by the one before must hold by it too.
+            call.as_ref().map_or(Ok(()), |call| facts::check_params(&judged.bundle, call))?;
+            let (templates, leg) = (judged.bundle.templates(), &ask.leg);
+            let holds = match free_form_leg {
+                true => templates.admit(leg, now),
+                false => templates.holds(leg.as_leg(), now).map(drop),
+            };
+            holds.map_err(|defect| ground::ground_refused(&defect))?;
+        }
         self.confirm_ticket(&requirement, &ask, &workspace).await.map_err(|refusal| {
             let view = call.as_ref().map(CallView::from);
             let lacking = refusal.missing(vec!["ticket".to_owned()], None).decided(decision_id);
@@ -234,12 +247,15 @@ impl Issuer {
             free_form_leg,
             reask_of: None,
         };
-        Ok(Admitted { bundle: judged.bundle, draft, decision_id })
+        Ok(Admitted { bundle: judged.bundle, candidate: judged.candidate, draft, decision_id })
     }
 
     fn allowed(&self, judged: &Judged<IssueDecision>, subject: &mut Subject) -> Result<Requirement, Refusal> {
         subject.bundle = Some(judged.bundle.revision().clone());
         subject.bundle_digest = Some(judged.bundle.digest());
+        if let Some(candidate) = &judged.candidate {
+            candidate.note(&mut subject.detail);
+        }
         match (judged.verdict.decision.allow, &judged.verdict.requirement) {
             (true, Some(requirement)) => Ok(requirement.clone()),
             // An allow without saying who must agree is no answer.
@@ -287,6 +303,9 @@ impl Issuer {
         let mut subject = subject_of(challenge);
         subject.decision_id = Some(admitted.decision_id);
         subject.bundle_digest = Some(admitted.bundle.digest());
+        if let Some(candidate) = &admitted.candidate {
+            candidate.note(&mut subject.detail);
+        }
         if let Some(reask) = challenge.draft().reask_of {
             subject.detail.insert("reask_of".to_owned(), reask.challenge.to_string());
             subject.detail.insert("reask".to_owned(), reask.nth.to_string());

@@ -108,12 +108,12 @@ async fn whoever_leaves_the_directory_is_told_nothing_more() {
     assert_eq!(told.len(), 1);
 
     // Another team's approver now: what happens here is not hers any more.
-    policy.activate(bundle(|people| people[ALICE]["workspaces"] = json!(["team-b"])));
+    policy.activate(&bundle(|people| people[ALICE]["workspaces"] = json!(["team-b"]))).unwrap();
     asks().await;
     let (told, place) = issuer.turns(&alice, place).await.unwrap().unwrap();
     assert_eq!(told, []);
 
-    policy.activate(bundle(|people| drop(people.as_object_mut().unwrap().remove(ALICE))));
+    policy.activate(&bundle(|people| drop(people.as_object_mut().unwrap().remove(ALICE)))).unwrap();
     assert_eq!(issuer.turns(&alice, place).await.unwrap(), None, "the stream ends");
     assert_eq!(issuer.follow(&alice, None).await.unwrap_err().reason, "approver_unknown");
     store.close().await.unwrap();
