@@ -14,7 +14,8 @@ use crate::domain::json::Object;
 use crate::domain::leg::Leg;
 use crate::domain::mandate::{BoundMandate, ProvenApprovals};
 use crate::domain::policy::{
-    AgentFacts, ApprovalFact, Bundle, Counters, Environment, Phase, PlatformFacts, PolicyFacts, PolicyInput, RequestFacts,
+    AgentFacts, ApprovalFact, Bundle, Counters, Environment, Phase, PlatformFacts, PolicyFacts, PolicyInput,
+    RequestFacts,
 };
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::time::Timestamp;

@@ -333,7 +333,10 @@ mod tests {
         let receipt = |event_type, allow, jti| {
             let subject = Subject { allow, jti, decision_id: Some(decision), ..Subject::default() };
             let event_id = EventId::new(at, [9; 10]);
-            Receipt::of_durable_entry(7, &Entry { event_id, event_type, at, workspace: WorkspaceId::default(), subject })
+            Receipt::of_durable_entry(
+                7,
+                &Entry { event_id, event_type, at, workspace: WorkspaceId::default(), subject },
+            )
         };
         let (with, without) = (CallKey::Mandate(jti), CallKey::Unmandated(decision));
         let mandated = receipt(EventType::BrokerDecision, Some(true), Some(jti));

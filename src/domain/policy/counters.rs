@@ -262,7 +262,8 @@ struct Mark {
 
 impl Marks {
     fn count(&self, now: u64) -> Windows {
-        let mut counted = Windows { minute: self.in_flight.into(), hour: self.in_flight.into(), day: self.in_flight.into() };
+        let mut counted =
+            Windows { minute: self.in_flight.into(), hour: self.in_flight.into(), day: self.in_flight.into() };
         for mark in self.marks.iter().rev().take_while(|mark| mark.is_within(DAY, now)) {
             let calls = u64::from(mark.calls);
             counted.day += calls;

@@ -11,11 +11,12 @@ mod input;
 pub mod profile;
 
 pub use bundle::Bundle;
+pub use counters::{CallCounters, CallSlot, Counters, CountersFull, WINDOWS, Windows};
 pub use decision::{
     Assessment, CountedApproval, Decision, Excluded, IssueDecision, PolicyFault, RefusedApproval, Requirement, Risk,
     RiskContribution, RiskScore, RiskScoreError, Violation,
 };
-pub use counters::{CallCounters, CallSlot, Counters, CountersFull, WINDOWS, Windows};
 pub use input::{
-    AgentFacts, ApprovalFact, BindingFacts, Environment, OnBehalfOf, Phase, PlatformFacts, PolicyFacts, PolicyInput, RequestFacts,
+    AgentFacts, ApprovalFact, BindingFacts, Environment, OnBehalfOf, Phase, PlatformFacts, PolicyFacts, PolicyInput,
+    RequestFacts,
 };

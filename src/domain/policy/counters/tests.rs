@@ -152,7 +152,9 @@ fn a_call_counts_to_the_last_second_of_its_window_and_not_in_the_next() {
     let (slot, told) = counters.reserve(&agent(0), &act(0), &workspace(0), 1_000_000).unwrap();
     assert_eq!(told, Counters::default(), "the call itself is not counted");
     counters.confirm(slot, 1_000_000);
-    for (later, expected) in [(59, [1, 1, 1]), (60, [0, 1, 1]), (3_599, [0, 1, 1]), (3_600, [0, 0, 1]), (86_400, [0; 3])] {
+    for (later, expected) in
+        [(59, [1, 1, 1]), (60, [0, 1, 1]), (3_599, [0, 1, 1]), (3_600, [0, 0, 1]), (86_400, [0; 3])]
+    {
         let (slot, told) = counters.reserve(&agent(0), &act(0), &workspace(0), 1_000_000 + later).unwrap();
         counters.release(slot);
         assert_eq!([told.agent.minute, told.agent.hour, told.agent.day], expected, "{later}");

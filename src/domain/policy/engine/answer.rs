@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn what_matched_and_how_risky_it_is_may_be_absent_and_never_malformed() {
-        let with = |members: &str| decision(&parse(&ALLOW.replace("\"violations\"", &format!("{members},\"violations\""))));
+        let with =
+            |members: &str| decision(&parse(&ALLOW.replace("\"violations\"", &format!("{members},\"violations\""))));
         let bare = decision(&parse(ALLOW)).unwrap();
         assert_eq!((bare.matched, bare.risk), (Vec::new(), None));
         let full = with(
