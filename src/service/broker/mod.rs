@@ -335,6 +335,7 @@ impl Broker {
                 decision_id: Some(attempt.decision_id),
                 jti: attempt.subject.jti,
                 connector: attempt.subject.connector.clone(),
+                detail: permit::carried(&attempt.subject),
                 ..Subject::default()
             },
         );
@@ -374,30 +375,6 @@ impl Broker {
         };
         let event_id = EventId::new(at, self.ports.entropy.bytes());
         Entry { event_id, event_type, at, workspace: attempt.workspace.clone(), subject }
-    }
-
-    /// After a crash: every call whose outcome nobody knows is recorded so, and never retried. Returns how many.
-    ///
-    /// # Errors
-    /// When the store cannot be read or written.
-    pub async fn settle_calls_in_doubt(&self) -> Result<usize, Refusal> {
-        let doubtful = self.ports.ledger.calls_in_doubt().await?;
-        let count = doubtful.len();
-        for (key, decision) in doubtful {
-            let subject = Subject {
-                agent: decision.subject.agent,
-                act: decision.subject.act,
-                tier: decision.subject.tier,
-                decision_id: decision.subject.decision_id,
-                jti: key.jti(),
-                connector: decision.subject.connector,
-                ..Subject::default()
-            };
-            CallInDoubt::new(Arc::clone(&self.ports), key, decision.workspace, subject)
-                .settle(CallOutcome::UNKNOWN)
-                .await?;
-        }
-        Ok(count)
     }
 }
 

@@ -1,14 +1,16 @@
 //! The proof of enforcement, and the outcome that it owes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::BrokerPorts;
+use super::{Broker, BrokerPorts};
 use crate::domain::action::CallRequest;
 use crate::domain::id::{DecisionId, EventId, WorkspaceId};
 use crate::domain::ledger::{CallKey, Entry, EventType, Outcome, Receipt, Subject};
 use crate::service::ports::StoreError;
+use crate::service::refusal::Refusal;
 
 /// Permission to make one call, once. Made only by the broker, from the receipt of the durable decision; a connector
 /// takes it by value.
@@ -114,4 +116,37 @@ impl CallInDoubt {
         let entry = Entry { event_id, event_type: EventType::ConnectorOutcome, at, workspace: self.workspace, subject };
         self.ports.ledger.record_outcome(self.key, entry).await
     }
+}
+
+impl Broker {
+    /// After a crash: every call whose outcome nobody knows is recorded so, and never retried. Returns how many.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn settle_calls_in_doubt(&self) -> Result<usize, Refusal> {
+        let doubtful = self.ports.ledger.calls_in_doubt().await?;
+        let count = doubtful.len();
+        for (key, decision) in doubtful {
+            let subject = Subject {
+                detail: carried(&decision.subject),
+                agent: decision.subject.agent,
+                act: decision.subject.act,
+                tier: decision.subject.tier,
+                decision_id: decision.subject.decision_id,
+                jti: key.jti(),
+                connector: decision.subject.connector,
+                ..Subject::default()
+            };
+            CallInDoubt::new(Arc::clone(&self.ports), key, decision.workspace, subject)
+                .settle(CallOutcome::UNKNOWN)
+                .await?;
+        }
+        Ok(count)
+    }
+}
+
+/// Of a decision's further facts the outcome repeats the one that says why it names no mandate.
+pub(super) fn carried(decision: &Subject) -> BTreeMap<String, String> {
+    let unmandated = decision.detail.get_key_value("unmandated");
+    unmandated.map(|(name, value)| (name.clone(), value.clone())).into_iter().collect()
 }

@@ -44,7 +44,7 @@ pub struct Burn {
     pub calls: bool,
 }
 
-/// Calls of one kind that were allowed within one second, or one minute.
+/// Calls of one kind that were allowed within one second, or one quarter of an hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedCalls {
     /// Who called.
@@ -83,7 +83,7 @@ pub trait Ledger: Send + Sync {
     async fn calls_in_doubt(&self) -> Result<Vec<(CallKey, Entry)>, StoreError>;
 
     /// Calls that the broker allowed at `since` or later, summed up by agent, act, workspace and second; those more than
-    /// an hour before `now` by the last second of their minute. Read at start-up only.
+    /// an hour before `now` by the last second of their quarter of an hour. Read at start-up only.
     async fn allowed_calls(&self, since: Timestamp, now: Timestamp) -> Result<Vec<AllowedCalls>, StoreError>;
 
     /// Forgets what was burned and need not be remembered at `now`; returns how many rows went. Calls in doubt stay.

@@ -58,14 +58,6 @@ fn sound() -> Value {
 fn load(data: &Value) -> Result<Bundle, String> {
     let texts: Vec<_> =
         data.as_object().unwrap().iter().map(|(name, value)| (format!("{name}/data.json"), pretty(value))).collect();
-    // A list cannot be the root of a data file: `data.rates` stands in the file at the top.
-    let texts: Vec<_> = texts
-        .into_iter()
-        .map(|(path, text)| match path.as_str() {
-            "rates/data.json" => ("data.json".to_owned(), format!("{{\"rates\": {text}}}")),
-            _ => (path, text),
-        })
-        .collect();
     let files: Vec<_> = texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     Bundle::parse(&with(&files)).map_err(|error| error.to_string())
 }
@@ -161,10 +153,7 @@ fn what_loosens_or_names_what_is_not_there_is_refused_at_its_place() {
     ];
     for (pointer, value, what) in cases {
         let error = load(&changed(&pointer, value.clone())).expect_err(&pointer);
-        let file = match pointer.split('/').nth(1).unwrap() {
-            "rates" => "data.json".to_owned(),
-            root => format!("{root}/data.json"),
-        };
+        let file = format!("{}/data.json", pointer.split('/').nth(1).unwrap());
         assert!(error.contains(what), "{pointer} {value}: {error}");
         assert!(
             error.starts_with(&format!("{file}:")) && !error.starts_with(&format!("{file}:1:1:")),
