@@ -6,6 +6,7 @@
 //! [`SqliteReader`] reads the same file, also from another process and while the service runs.
 
 mod activations;
+mod allowed;
 mod batch;
 mod group;
 mod life;

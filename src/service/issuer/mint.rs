@@ -6,7 +6,7 @@ use crate::domain::id::{ChallengeId, DecisionId};
 use crate::domain::ledger::{EventType, Subject};
 use crate::domain::leg::{Approvals, Leg};
 use crate::domain::mandate::{Claims, SealedMandate, UnsignedMandate};
-use crate::domain::policy::{Assessment, Bundle, IssueDecision, PolicyInput};
+use crate::domain::policy::{Assessment, Bundle, IssueDecision, PlatformFacts, PolicyInput, RiskScore};
 use crate::domain::spiffe::VerifiedSvid;
 use crate::domain::time::Timestamp;
 use crate::service::facts::Asked;
@@ -21,12 +21,15 @@ const RETRIES: usize = 16;
 impl Issuer {
     /// A mandate for which nobody had to agree.
     pub(super) async fn mint_at_once(&self, admitted: Admitted) -> Result<Minted, Refusal> {
-        let Admitted { bundle, candidate, draft, decision_id } = admitted;
+        let Admitted { bundle, candidate, draft, decision_id, platform: _, risk_score } = admitted;
         let now = self.now();
         let leg = draft.ask.leg.clone().with(Approvals::None);
         let sealed = self.seal(&draft, &bundle, leg, now)?;
-        let mut subject =
-            Subject { template: Some(template_name(&draft.ask)), ..self.issuance(&sealed, &bundle, decision_id) };
+        let mut subject = Subject {
+            template: Some(template_name(&draft.ask)),
+            risk_score,
+            ..self.issuance(&sealed, &bundle, decision_id)
+        };
         if let Some(candidate) = &candidate {
             candidate.note(&mut subject.detail);
         }
@@ -67,7 +70,10 @@ impl Issuer {
             *subject = subject_of(&stored.value);
             self.not_withdrawn(stored.value.ask().leg.as_leg())?;
             match stored.value.clone().approved(self.now()) {
-                Ok(_) => return self.redeem(stored).await.map(Box::new).map(super::Issued::Minted),
+                Ok(_) => {
+                    let minted = self.redeem(stored, PlatformFacts::from(caller)).await?;
+                    return Ok(super::Issued::Minted(Box::new(minted)));
+                }
                 Err(ChallengeClosed::StillPending) => {}
                 Err(closed) => return Err(self.closed(stored, closed).await),
             }
@@ -128,10 +134,14 @@ impl Issuer {
 
     /// Mints on an approved challenge: state, record and mandate in one transaction, at most once. A refusal is for its
     /// caller to record.
-    pub(super) async fn redeem(&self, mut stored: Stored<Challenge>) -> Result<Minted, Refusal> {
+    pub(super) async fn redeem(
+        &self,
+        mut stored: Stored<Challenge>,
+        platform: PlatformFacts,
+    ) -> Result<Minted, Refusal> {
         for _ in 0..RETRIES {
             let id = stored.value.id();
-            match self.try_redeem(stored).await {
+            match self.try_redeem(stored, platform).await {
                 Err(Retry::Conflict) => {}
                 Err(Retry::Refused(refusal)) => return Err(refusal),
                 Ok(minted) => return Ok(minted),
@@ -142,7 +152,7 @@ impl Issuer {
         Err(Refusal::new(Code::Busy, "the challenge changes too fast; ask again"))
     }
 
-    async fn try_redeem(&self, stored: Stored<Challenge>) -> Result<Minted, Retry> {
+    async fn try_redeem(&self, stored: Stored<Challenge>, platform: PlatformFacts) -> Result<Minted, Retry> {
         let now = self.now();
         let decision_id = self.decision_id();
         let approved = match stored.value.clone().approved(now) {
@@ -151,8 +161,8 @@ impl Issuer {
         };
         self.not_withdrawn(stored.value.ask().leg.as_leg()).map_err(|r| Retry::Refused(r.decided(decision_id)))?;
         self.prove_votes(&stored.value).map_err(|refusal| Retry::Refused(refusal.decided(decision_id)))?;
-        let allowed = self.still_allowed(&stored.value, now).await;
-        let StillAllowed { bundle, assessment, candidate } = allowed.map_err(|refusal| {
+        let allowed = self.still_allowed(&stored.value, platform, now).await;
+        let StillAllowed { bundle, assessment, candidate, risk_score } = allowed.map_err(|refusal| {
             let refusal = refusal.wanting(|| Wanted::for_draft(stored.value.draft()));
             Retry::Refused(refusal.decided(decision_id))
         })?;
@@ -169,6 +179,7 @@ impl Issuer {
             challenge_id: Some(redeemed.id()),
             template: Some(template_name(&draft.ask)),
             approvers: subject_of(&redeemed).approvers,
+            risk_score,
             ..self.issuance(&sealed, &bundle, decision_id)
         };
         if let Some(candidate) = &candidate {
@@ -184,7 +195,12 @@ impl Issuer {
 
     /// Policy and directories may have changed since the approvals: they are asked again at the moment of minting. The
     /// assessment says which approvals count now; that they suffice is for who carries them to ask.
-    async fn still_allowed(&self, challenge: &Challenge, now: Timestamp) -> Result<StillAllowed, Refusal> {
+    async fn still_allowed(
+        &self,
+        challenge: &Challenge,
+        platform: PlatformFacts,
+        now: Timestamp,
+    ) -> Result<StillAllowed, Refusal> {
         let draft = challenge.draft();
         let call = draft.call.as_ref().map(|view| {
             let b = view.binding.clone();
@@ -204,6 +220,8 @@ impl Issuer {
             call: call.as_ref(),
             requires_dual_control: draft.requires_dual_control,
             workspace: &draft.workspace,
+            environment: self.settings.environment,
+            platform: Some(platform),
         };
         let facts = challenge.approval_facts();
         let (judged, assessed) = self.by_one_bundle(facts::of_request(asking, &facts, now)).await;
@@ -226,7 +244,9 @@ impl Issuer {
             return Err(Refusal::because(Code::Denied, "view_changed", detail));
         }
         self.confirm_ticket(&requirement, &draft.ask, &draft.workspace).await?;
-        Ok(StillAllowed { bundle: judged.bundle, assessment: assessed.verdict, candidate: judged.candidate })
+        let risk_score = judged.verdict.decision.risk_score();
+        let (bundle, candidate) = (judged.bundle, judged.candidate);
+        Ok(StillAllowed { bundle, assessment: assessed.verdict, candidate, risk_score })
     }
 
     /// Both answers by the same bundle, also while another one is put in force.
@@ -310,6 +330,7 @@ struct StillAllowed {
     bundle: std::sync::Arc<Bundle>,
     assessment: Assessment,
     candidate: Option<CandidateVerdict>,
+    risk_score: Option<RiskScore>,
 }
 
 enum Retry {
