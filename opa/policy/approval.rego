@@ -9,19 +9,47 @@
 package atb
 
 # METADATA
-# title: What tier and act ask together
-# description: An act only tightens what its tier asks; the bundle's loader has proven it.
+# title: What tier, act, privileged target and overlays ask together
+# description: The strictest of all; an act only tightens what its tier asks, which the bundle's loader has proven.
 approval_grade := grade if {
 	grade := act_grade
-	not act_entry.approval
-} else := object.union(act_grade, act_entry.approval)
+	approval_asks == []
+} else := object.union(grade, {
+	"approvals": max({one.approvals | some one in asks} | {least | some least in roles}),
+	"roles": roles,
+	"delegable": {one | some one in asks; one.delegable == false} == set(),
+	"ticket": {one | some one in asks; one.ticket == true} != set(),
+	"challenge_seconds": min([one.challenge_seconds | some one in asks]),
+}) if {
+	grade := act_grade
+	asks := array.concat([grade], approval_asks)
+	roles := {class: max([least | some other in asks; least := other.roles[class]]) |
+		some one in asks
+		some class, _ in object.get(one, "roles", {})
+	}
+}
+
+# METADATA
+# title: What is asked beyond the tier
+approval_asks := array.concat(
+	[asked | asked := act_entry.approval],
+	array.concat(privileged_asked, overlay_approvals),
+)
 
 # METADATA
 # title: Number of people who must approve
-# description: The number of tier and act; at least two where dual control is asked for or declared.
-approval_needed := max([2, approval_grade.approvals]) if approval_dual
+# description: One more than otherwise where the risk is above the threshold; two at least where dual control is asked for.
+approval_needed := max(approval_floor | {approval_grade.approvals + 1}) if risk_high
 
-else := approval_grade.approvals
+else := approval_usual
+
+# METADATA
+# title: The same whatever the risk
+approval_usual := max(approval_floor | {approval_grade.approvals})
+
+# METADATA
+# title: Two where dual control is asked for or declared
+approval_floor := {2 | approval_dual}
 
 approval_dual if input.requires_dual_control == true
 
@@ -61,15 +89,16 @@ approval_operated if approval_operator != null
 else if approval_needed == 0
 
 # METADATA
-# title: Approvals, roles, ticket and shape are all as tier and act ask
+# title: Approvals, attestations, roles, ticket and shape are all as tier and act ask
 # description: >-
 #   The first body is the short way for an act that needs nobody and brings nothing. An approval in a mandate that does
 #   not count is a sign of tampering, however many do.
 approval_ok if {
+	approval_needed == 0
 	grade := approval_grade
-	grade.approvals == 0
 	grade.roles == {}
 	grade.ticket == false
+	attestation_lacking == set()
 	input.approvals == []
 	input.requires_dual_control == false
 	leg := input.poa.leg
@@ -77,6 +106,7 @@ approval_ok if {
 	not leg.dual_control
 } else if {
 	approval_shaped
+	attestation_lacking == set()
 	approval_ticketed
 	approval_operated
 	approved := count(approval_counts)
@@ -106,7 +136,7 @@ approval_stands(one) if {
 	approval_aloof(scope.id, delegator)
 	approval_in_force(delegator, one)
 	delegator.person != entry.person
-	act_grade.delegable == true
+	approval_grade.delegable == true
 	approval_entitled(delegator)
 	approval_entitled(scope)
 }
@@ -235,7 +265,7 @@ approval_asked := approval_grade
 
 # METADATA
 # title: The ticket is there where the tier asks for one
-approval_ticketed if act_grade.ticket == false
+approval_ticketed if approval_grade.ticket == false
 
 else if {
 	is_string(input.poa.leg.ticket.system)
@@ -248,7 +278,7 @@ else if {
 # title: The approvals that the ground declares are the proven ones, in the form that tier and act ask
 approval_shaped if {
 	not input.poa.leg.dual_control
-	approval_needed == 1
+	1 in [approval_needed, approval_usual]
 	{input.poa.leg.approval.approver_id} == approval_proven
 } else if {
 	control := input.poa.leg.dual_control
@@ -287,10 +317,13 @@ approval["assessment"] := {
 	p := input.poa
 	caller := input.agent.id
 	not p.leg.dual_control
+	overlay_none
 	answers := p.leg.accountable_party.id
 	catalogue := data.catalogue
 	entry := catalogue[p.act]
 	tiers := data.tiers
+	not entry.privileged
+	not entry.attestations
 	grade := object.union(tiers[entry.tier], object.get(entry, "approval", {}))
 	agents := data.agents
 	operator := agents[p.sub].operator
@@ -368,6 +401,7 @@ default approval_met := false
 approval_met if {
 	count(approval_counted) >= approval_needed
 	approval_roles_missing == {}
+	attestation_lacking == set()
 	approval_operated
 }
 

@@ -53,13 +53,30 @@ approval_explained := found if {
 			] == []
 		},
 		{["agent_operator_unknown", "/poa/sub"] | not approval_operated},
-		{["approval_missing", "/approvals"] | count(approval_counts) < approval_needed},
+		{["approval_missing", "/approvals"] | count(approval_counts) < approval_usual},
+		{["risk_threshold", "/approvals"] |
+			risk_high
+			count(approval_counts) < approval_needed
+		},
+		{["attestation_missing", "/approvals"] | attestation_lacking != set()},
+		approval_privileged_unmet,
 		{["role_missing", "/approvals"] | lacking != {}},
 		{["leg_approval_shape", "/poa/leg"] |
 			not approval_nothing_offered
 			not approval_shaped
 		},
 	})
+}
+
+# METADATA
+# title: What a privileged target asks for beyond the act is not there
+approval_privileged_unmet := {["privileged_target", parameters_pointer("/request/params", name)] |
+	some name in privileged_parameters
+	[1 |
+		count(approval_counts) >= approval_usual
+		approval_roles_missing == {}
+		approval_ticketed
+	] == []
 }
 
 # METADATA
@@ -168,7 +185,7 @@ approval_objections_behalf := union({
 		one := approval_given[i]
 		approvers[one.id].person == approvers[scope.id].person
 	},
-	{["delegation_not_allowed", i] | some i, _ in scopes; [1 | act_grade.delegable == true] == []},
+	{["delegation_not_allowed", i] | some i, _ in scopes; [1 | approval_grade.delegable == true] == []},
 	{["delegation_scope", i] |
 		some i, scope in scopes
 		approval_scope_formed(scope)

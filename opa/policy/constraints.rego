@@ -1,8 +1,9 @@
 # Constraints and limits (owner: broker)
 #
 # One grammar for the mandate's `con` and the catalogue's `limits`: a scalar, or an object of `eq`, `in`, `min`,
-# `max` and `max_length`. A constraint fails closed on an absent parameter and can only narrow the limit; a limit
-# leaves an absent optional parameter alone.
+# `max`, `min_length` and `max_length`. A limit may also have a `pattern`; a constraint may not, because a pattern that
+# an agent writes is not evaluated. A constraint fails closed on an absent parameter and can only narrow the limit; a
+# limit leaves an absent optional parameter alone.
 
 package atb
 
@@ -35,7 +36,7 @@ else if {
 constraints_kept if {
 	is_object(input.poa.con)
 	params := input.request.params
-	every name, con in input.poa.con { constraints_holds(constraints_operators(con), params[name]) }
+	every name, con in input.poa.con { constraints_meets(constraints_operators(con), params[name]) }
 	every name, limit in object.get(act_entry, "limits", {}) { constraints_spared(limit, params, name) }
 }
 
@@ -48,6 +49,14 @@ else := {"eq": con}
 
 constraints_holds(ops, value) if {
 	every op, bound in ops { constraints_passes(op, bound, value) }
+}
+
+# METADATA
+# title: A constraint of a mandate on a value
+# description: No pattern of it is evaluated, whatever it is.
+constraints_meets(ops, value) if {
+	not ops.pattern
+	constraints_holds(ops, value)
 }
 
 constraints_spared(limit, params, name) if constraints_holds(constraints_operators(limit), params[name])
@@ -79,6 +88,18 @@ constraints_passes("max_length", bound, value) if {
 	count(value) <= bound
 }
 
+constraints_passes("min_length", bound, value) if {
+	is_number(bound)
+	constraints_sized(value)
+	count(value) >= bound
+}
+
+constraints_passes("pattern", bound, value) if {
+	is_string(bound)
+	is_string(value)
+	regex.match(bound, value)
+}
+
 constraints_sized(value) if is_string(value)
 
 else if is_array(value)
@@ -108,7 +129,8 @@ constraints_known("max", bound, type) if {
 	is_number(bound)
 }
 
-constraints_known("max_length", bound, type) if {
+constraints_known(op, bound, type) if {
+	op in ["max_length", "min_length"]
 	type in ["string", "array"]
 	is_number(bound)
 	bound >= 0
@@ -140,6 +162,8 @@ constraints_narrows("min", bound, limit) if bound >= object.get(limit, "min", bo
 constraints_narrows("max", bound, limit) if bound <= object.get(limit, "max", bound)
 
 constraints_narrows("max_length", bound, limit) if bound <= object.get(limit, "max_length", bound)
+
+constraints_narrows("min_length", bound, limit) if bound >= object.get(limit, "min_length", bound)
 
 # METADATA
 # title: What is wrong with the constraints, looked at on denial only
@@ -199,4 +223,4 @@ constraints_over := {["limit_exceeded", parameters_pointer("/request/params", na
 	not constraints_spared(limit, params, name)
 }
 
-constraints_obeyed(con, name) if constraints_holds(constraints_operators(con), input.request.params[name])
+constraints_obeyed(con, name) if constraints_meets(constraints_operators(con), input.request.params[name])

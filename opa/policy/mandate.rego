@@ -49,6 +49,7 @@ mandate_ttl_fits if {
 # title: The mandate is tied to this very call, or the act does not ask for that
 mandate_bound if {
 	req := input.poa.req
+	{} <= req
 	given := input.request
 	is_string(req.digest)
 	is_string(req.connector)
