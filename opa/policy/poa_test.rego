@@ -142,3 +142,41 @@ test_poa_closed_binding_without_findings_or_proof_denies if {
 	answer := ask({"gates": closed}, drop(high, "/poa/req"), world) with data.atb.mandate_unbound as set()
 	answer.reason == "policy_undefined"
 }
+
+test_poa_matched if call(medium).matched == ["act:erp.order.create", "tier:medium", "template:contract@1.0.0", "workspace:default", "environment:production"]
+
+test_poa_matched_shows_no_name_that_the_data_do_not_know if {
+	doc := put(put(medium, "/poa/act", "erp.order.burn"), "/poa/leg/template/id", "bogus")
+	call(doc).matched == ["workspace:default", "environment:production"]
+	call(put(medium, "/poa/leg/template/id", "bogus")).matched == ["act:erp.order.create", "tier:medium", "workspace:default", "environment:production"]
+	call(put(medium, "/poa/leg/template/version", "9")).matched == call(medium).matched
+	call(put(medium, "/environment", "moon")).matched == ["act:erp.order.create", "tier:medium", "template:contract@1.0.0", "workspace:default"]
+}
+
+# Every member, at any depth, as another type and absent: an answer, and the right kind of it.
+test_poa_any_type_at_any_position_has_one_answer if every path in [
+	"/agent/id", "/agent/platform", "/poa/sub", "/poa/act", "/poa/con", "/poa/leg", "/poa/tier", "/poa/exp", "/poa/iat", "/poa/nbf", "/poa/req",
+	"/poa/leg/dual_control", "/poa/leg/template", "/poa/leg/accountable_party", "/request/act", "/request/params", "/request/path",
+	"/environment", "/counters", "/unmandated",
+] {
+	every value in [null, 7, "x", [], {}, [[]], true] {
+		decision := anywhere("call", put(critical, path, value))
+		count(decision) == 8
+		decision.reason != "policy_undefined"
+		every violation in decision.violations { violation.rule != "policy_undefined" }
+	}
+	anywhere("call", drop(critical, path)).reason != "policy_undefined"
+}
+
+# A finding whose reason has no rank must not vanish into a permission.
+test_poa_finding_without_a_rank_does_not_permit if {
+	there := overlaid({"denied": ["*"]})
+	answer := ask("call", medium, there) with data.reasons as json.remove(data.reasons, ["act_denied_here"])
+	[answer.allow, answer.reason] == [false, "policy_undefined"]
+}
+
+test_issue_finding_without_a_rank_does_not_permit if {
+	there := overlaid({"denied": ["*"]})
+	answer := ask("draft", draft_medium, there) with data.reasons as json.remove(data.reasons, ["act_denied_here"])
+	[answer.allow, answer.reason] == [false, "policy_undefined"]
+}

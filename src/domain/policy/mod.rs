@@ -11,7 +11,7 @@ pub mod profile;
 
 pub use bundle::Bundle;
 pub use decision::{
-    Assessment, CountedApproval, Decision, Excluded, IssueDecision, PolicyFault, RefusedApproval, Requirement,
-    Violation,
+    Assessment, CountedApproval, Decision, Excluded, IssueDecision, PolicyFault, RefusedApproval, Requirement, Risk,
+    RiskContribution, RiskScore, RiskScoreError, Violation,
 };
 pub use input::{AgentFacts, ApprovalFact, OnBehalfOf, Phase, PolicyFacts, PolicyInput, RequestFacts};
