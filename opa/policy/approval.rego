@@ -31,7 +31,12 @@ approval_grade := grade if {
 
 # METADATA
 # title: What is asked beyond the tier
-approval_asks := array.concat(
+approval_asks := [] if {
+	overlay_none
+	entry := act_entry
+	not entry.approval
+	not entry.privileged
+} else := array.concat(
 	[asked | asked := act_entry.approval],
 	array.concat(privileged_asked, overlay_approvals),
 )

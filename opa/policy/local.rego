@@ -14,7 +14,11 @@ else := union({calendar_explained, rates_explained, overlay_explained})
 # title: What the answer rests on, in the order of the layers
 # description: >-
 #   `layer:what`. Names that the input gives are shown only where the data know them.
-local_matched := [text |
+local_matched := shown.matched if {
+	overlay_none
+	not unmandated
+	shown := report_brief(act_entry)
+} else := [text |
 	some row in array.concat(
 		[
 			["act", {act_name | act_entry}],

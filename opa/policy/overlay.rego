@@ -30,7 +30,10 @@ overlay_environment := name if {
 
 # METADATA
 # title: The overlays that apply, by name
-overlay_layers := object.union(
+# description: A workspace that asks for nothing is none.
+overlay_layers := {} if overlay_none
+
+else := object.union(
 	{concat(":", ["environment", overlay_environment]): row | row := data.environments[overlay_environment]},
 	{concat(":", ["workspace", input.workspace]): row | row := data.workspaces[input.workspace]},
 )

@@ -19,8 +19,11 @@ risk_document := {
 
 # METADATA
 # title: What adds to the risk, in a fixed order
-risk_contributions := array.concat(risk_base, array.concat(
-	[{"factor": concat(":", ["near_limit", name]), "points": data.risk.points.near_limit} | some name in sort(risk_near)],
+risk_contributions := array.concat(risk_base, risk_close_to_limits) if {
+	overlay_none
+	not act_entry.privileged
+} else := array.concat(risk_base, array.concat(
+	risk_close_to_limits,
 	array.concat(
 		[{"factor": "outside_hours", "points": data.risk.points.outside_hours} |
 			name := data.risk.calendar
@@ -29,6 +32,8 @@ risk_contributions := array.concat(risk_base, array.concat(
 		[{"factor": concat(":", ["privileged_target", name]), "points": data.risk.points.privileged_target} | some name in sort(privileged_parameters)],
 	),
 ))
+
+risk_close_to_limits := [{"factor": concat(":", ["near_limit", name]), "points": data.risk.points.near_limit} | some name in sort(risk_near)]
 
 # METADATA
 # title: What act and environment bring, whatever the call
@@ -42,13 +47,20 @@ risk_member(name) := object.get(act_listed, name, null)
 # METADATA
 # title: Parameters whose amount is close to its limit
 # description: The value of the call, or the upper bound that a draft sets itself.
-risk_near contains name if {
-	some limits in array.concat(overlay_limits, [object.get(act_listed, "limits", {})])
+risk_near := {name |
+	some name, limit in act_listed.limits
+	risk_presses(name, limit.max)
+} | {name |
+	some limits in overlay_limits
 	some name, limit in limits
-	is_number(limit.max)
+	risk_presses(name, limit.max)
+}
+
+risk_presses(name, most) if {
+	is_number(most)
 	amount := risk_amount(name)
 	is_number(amount)
-	risk_close(amount, limit.max)
+	risk_close(amount, most)
 }
 
 risk_close(amount, most) if amount > most
@@ -67,4 +79,8 @@ risk_amount(name) := value if {
 
 # METADATA
 # title: The score is above the threshold
-risk_high if risk_document.score > overlay_threshold
+# description: It cannot be where nothing is asked beyond the base.
+risk_high if {
+	not overlay_none
+	risk_document.score > overlay_threshold
+}
