@@ -627,10 +627,50 @@ else := answer if {
 
 else := ask(question, doc, world)
 
+# The same about many inputs in one world: to replace a document of data costs more than to decide.
+ask_each(question, docs, there) := answer if {
+	answer := [one | some doc in docs; one := anywhere(question, doc)] with data.agents as there.agents
+		with data.approvers as there.approvers
+		with data.roles as there.roles
+		with data.tiers as there.tiers
+		with data.catalogue as there.catalogue
+		with data.leg_templates as there.leg_templates
+		with data.workspaces as there.workspaces
+		with data.environments as there.environments
+		with data.teams as there.teams
+		with data.calendars as there.calendars
+		with data.freezes as there.freezes
+		with data.maintenance as there.maintenance
+		with data.rates as there.rates
+		with data.low_risk_allowlist as there.low_risk_allowlist
+		with data.risk as there.risk
+}
+
+reasons_each(docs, there) := [decision.reason | some decision in ask_each("call", docs, there)]
+
+denied_each(docs, reason) if {
+	decisions := ask_each("call", docs, world)
+	count(decisions) == count(docs)
+	every decision in decisions {
+		[decision.allow, decision.reason] == [false, reason]
+		decision.violations[0].rule == reason
+	}
+}
+
 # What time, rates and overlays say by themselves.
 ask_local(question, doc, there) := answer if {
 	answer := answers(question) with input as doc
 		with data.catalogue as there.catalogue
+		with data.workspaces as there.workspaces
+		with data.environments as there.environments
+		with data.calendars as there.calendars
+		with data.freezes as there.freezes
+		with data.maintenance as there.maintenance
+		with data.rates as there.rates
+}
+
+ask_local_each(question, docs, there) := answer if {
+	answer := [one | some doc in docs; one := anywhere(question, doc)] with data.catalogue as there.catalogue
 		with data.workspaces as there.workspaces
 		with data.environments as there.environments
 		with data.calendars as there.calendars

@@ -20,16 +20,12 @@ test_overlay_denies_a_call_and_a_draft if {
 
 test_overlay_of_another_workspace_does_not_apply if call_in(changed({"workspaces": {"other": {"denied": ["*"]}}}), medium).allow == true
 
-test_overlay_environment_table if every row in [
-	["production", "act_denied_here"], ["staging", "ok"], ["development", "ok"], ["moon", "input_malformed"], [null, "input_malformed"], [5, "input_malformed"],
-] {
-	call_in(changed({"environments": {"production": {"denied": ["*"]}}}), put(medium, "/environment", row[0])).reason == row[1]
-}
+test_overlay_environment_table if reasons_each(
+	[put(medium, "/environment", name) | some name in ["production", "staging", "development", "moon", null, 5]],
+	changed({"environments": {"production": {"denied": ["*"]}}}),
+) == ["act_denied_here", "ok", "ok", "input_malformed", "input_malformed", "input_malformed"]
 
-test_overlay_environment_unknown_to_nobody if every value in ["moon", null, [], {}, 5, false] {
-	decision := call(put(medium, "/environment", value))
-	[decision.reason, decision.violations[0].pointer] == ["input_malformed", "/environment"]
-}
+test_overlay_environment_unknown_to_nobody if denied_each([put(medium, "/environment", value) | some value in ["moon", null, [], {}, 5, false]], "input_malformed")
 
 test_overlay_absent_environment_is_production if {
 	decision := call_in(changed({"environments": {"production": {"denied": ["*"]}}}), drop(medium, "/environment"))
@@ -122,6 +118,6 @@ test_overlay_without_anything_asked_changes_nothing if every members in [{"free_
 	call_in(overlaid(members), medium).allow == true
 }
 
-test_overlay_layers_of_a_hostile_workspace if every value in [null, 5, [], {}] {
-	call_in(overlaid({"denied": ["*"]}), put(low, "/workspace", value)).reason == "input_malformed"
+test_overlay_layers_of_a_hostile_workspace if every reason in reasons_each([put(low, "/workspace", value) | some value in [null, 5, [], {}]], overlaid({"denied": ["*"]})) {
+	reason == "input_malformed"
 }

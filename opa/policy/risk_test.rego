@@ -26,18 +26,13 @@ test_risk_of_a_draft_is_that_of_its_call if every row in [[draft_low, low], [dra
 	[answer.risk, answer.matched] == [call(row[1]).risk, call(row[1]).matched]
 }
 
-test_risk_environment_table if every row in [["production", 10], ["staging", 5], ["development", 0]] {
-	decision := call(put(low, "/environment", row[0]))
-	decision.allow == true
-	decision.risk.score == 5 + row[1]
-	decision.matched[4] == concat(":", ["environment", row[0]])
-}
+test_risk_environment_table if [[decision.allow, decision.risk.score, decision.matched[4]] |
+	some decision in ask_each("call", [put(low, "/environment", name) | some name in ["production", "staging", "development"]], world)
+] == [[true, 15, "environment:production"], [true, 10, "environment:staging"], [true, 5, "environment:development"]]
 
-test_risk_near_the_limit_table if every row in [[40000, 30], [40000.01, 40], [40001, 40], [50000, 40]] {
-	decision := call(put(put(medium, "/poa/con", {}), "/request/params/amount", row[0]))
-	decision.allow == true
-	decision.risk.score == row[1]
-}
+test_risk_near_the_limit_table if [[decision.allow, decision.risk.score] |
+	some decision in ask_each("call", [put(put(medium, "/poa/con", {}), "/request/params/amount", amount) | some amount in [40000, 40000.01, 40001, 50000]], world)
+] == [[true, 30], [true, 40], [true, 40], [true, 40]]
 
 test_risk_over_the_limit if {
 	decision := call(put(put(medium, "/poa/con", {}), "/request/params/amount", 1e300))

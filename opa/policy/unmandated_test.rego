@@ -11,13 +11,9 @@ test_unmandated_low_is_allowed if {
 	decision.matched == ["act:erp.vendor.read", "tier:low", "workspace:default", "environment:production", "allowlist:low_risk"]
 }
 
-test_unmandated_only_where_the_configuration_says_so if every doc in [drop(bare, "/unmandated"), put(bare, "/unmandated", false), put(bare, "/unmandated", "true"), put(bare, "/unmandated", 1)] {
-	unmandated_reason(doc, world) == "input_malformed"
-}
+test_unmandated_only_where_the_configuration_says_so if denied_each([drop(bare, "/unmandated"), put(bare, "/unmandated", false), put(bare, "/unmandated", "true"), put(bare, "/unmandated", 1)], "input_malformed")
 
-test_unmandated_never_where_a_mandate_is_there if every value in [{}, [], "x", 5, false] {
-	call_in(world, put(bare, "/poa", value)).allow == false
-}
+test_unmandated_never_where_a_mandate_is_there if denied_each([put(bare, "/poa", value) | some value in [{}, [], "x", 5, false]], "input_malformed")
 
 test_unmandated_a_mandate_is_judged_as_one if denied(put(put(low, "/unmandated", true), "/poa/tier", "high"), "tier_mismatch")
 
@@ -45,19 +41,23 @@ test_unmandated_ticket if unmandated_reason(bare, changed({"tiers": {"low": {"ti
 
 test_unmandated_unknown_act if unmandated_reason(put(bare, "/request/act", "erp.vendor.burn"), world) == "unknown_act"
 
-test_unmandated_malformed_table if every row in [
+malformed_rows := [
 	["/phase", "issue"], ["/approvals", [{"id": "x"}]], ["/approvals", null], ["/requires_dual_control", true],
 	["/agent/id", 5], ["/workspace", null], ["/time", "now"], ["/request/params", []], ["/environment", "moon"],
-] {
-	call_in(world, put(bare, row[0], row[1])).violations[0] == {
-		"rule": "input_malformed", "pointer": row[0],
-		"detail": data.reasons.input_malformed.detail,
-	}
+]
+
+test_unmandated_malformed_table if {
+	docs := [put(bare, row[0], row[1]) | some row in malformed_rows]
+	found := [decision.violations[0].pointer | some decision in ask_each("call", docs, world)]
+	found == [row[0] | some row in malformed_rows]
+	denied_each(docs, "input_malformed")
 }
 
-test_unmandated_absent_table if every path in ["/phase", "/approvals", "/requires_dual_control", "/agent/id", "/workspace", "/time", "/request/params"] {
-	decision := call_in(world, drop(bare, path))
-	[decision.reason, decision.violations[0].pointer] == ["input_malformed", path]
+test_unmandated_absent_table if {
+	paths := ["/phase", "/approvals", "/requires_dual_control", "/agent/id", "/workspace", "/time", "/request/params"]
+	docs := [drop(bare, path) | some path in paths]
+	[decision.violations[0].pointer | some decision in ask_each("call", docs, world)] == paths
+	denied_each(docs, "input_malformed")
 }
 
 test_unmandated_is_held_by_every_other_layer if every row in [
