@@ -56,6 +56,8 @@ approval_usual := max(approval_floor | {approval_grade.approvals})
 # title: Two where dual control is asked for or declared
 approval_floor := {2 | approval_dual}
 
+# METADATA
+# title: Dual control is asked for, or the ground declares it
 approval_dual if input.requires_dual_control == true
 
 else if input.poa.leg.dual_control
@@ -89,6 +91,8 @@ approval_operator := person if {
 	person != ""
 } else := null
 
+# METADATA
+# title: Somebody is known to operate the agent, or nobody need approve
 approval_operated if approval_operator != null
 
 else if approval_needed == 0
@@ -187,6 +191,8 @@ approval_in_force(entry, one) if {
 	}
 }
 
+# METADATA
+# title: A delegation has a scope
 approval_scope_formed(scope) if {
 	is_string(scope.id)
 	is_array(scope.tiers)
@@ -201,6 +207,8 @@ approval_people := [people |
 	people := approval_people_of(one)
 ]
 
+# METADATA
+# title: The people whom one approval uses up
 approval_people_of(one) := {data.approvers[id].person | some id in [one.id, object.get(one, ["on_behalf_of", "id"], one.id)]} if {
 	approval_stands(one)
 }
@@ -235,6 +243,8 @@ approval_counted := [approval_vote(one) |
 	i in approval_counts
 ]
 
+# METADATA
+# title: One approval that counts, as the answer shows it
 approval_vote(one) := {"id": one.id, "person": data.approvers[one.id].person, "roles": approval_classes(data.approvers[one.id])} if {
 	not one.on_behalf_of
 }
@@ -264,6 +274,8 @@ approval_roles_missing := {class: lacking |
 	lacking > 0
 }
 
+# METADATA
+# title: What is asked for, empty for an unknown act
 default approval_asked := {}
 
 approval_asked := approval_grade
@@ -301,6 +313,8 @@ approval_shaped if {
 	approval_proven == set()
 }
 
+# METADATA
+# title: The identities that have signed
 approval_proven := {statement.id | some statement in approval_given}
 
 # METADATA
@@ -401,6 +415,11 @@ approval["assessment"] := {
 	"met": false,
 }
 
+# METADATA
+# title: Nobody and nothing is missing
+# custom:
+#   owner: agentauth
+#   controls: [ISO 27001 A.5.3, ISO 27001 A.5.15]
 default approval_met := false
 
 approval_met if {
@@ -418,6 +437,8 @@ approval_draft_ok if {
 	every id in approval_declared { id in approval_proven }
 }
 
+# METADATA
+# title: The approvers that a draft declares by itself
 approval_declared contains id if id := input.poa.leg.approval.approver_id
 
 approval_declared contains id if {

@@ -23,3 +23,7 @@ attestation_given := {name |
 	is_array(one.attestations)
 	some name in one.attestations
 }
+
+# METADATA
+# title: What is wrong, looked at on denial only
+attestation_explained := {["attestation_missing", "/approvals"] | attestation_lacking != set()}

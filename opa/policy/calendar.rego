@@ -42,6 +42,8 @@ calendar_concerns(span) if {
 	calendar_reaches(span)
 }
 
+# METADATA
+# title: A freeze or a window is for this workspace
 calendar_reaches(span) if not span.workspaces
 
 else if "*" in span.workspaces

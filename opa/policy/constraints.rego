@@ -47,6 +47,8 @@ constraints_operators(con) := con if is_object(con)
 
 else := {"eq": con}
 
+# METADATA
+# title: Every operator passes
 constraints_holds(ops, value) if {
 	every op, bound in ops { constraints_passes(op, bound, value) }
 }
@@ -59,6 +61,8 @@ constraints_meets(ops, value) if {
 	constraints_holds(ops, value)
 }
 
+# METADATA
+# title: A limit is kept, or the optional parameter is absent
 constraints_spared(limit, params, name) if constraints_holds(constraints_operators(limit), params[name])
 
 else if object.get(params, name, null) == null
@@ -100,6 +104,8 @@ constraints_passes("pattern", bound, value) if {
 	regex.match(bound, value)
 }
 
+# METADATA
+# title: A value that has a length
 constraints_sized(value) if is_string(value)
 
 else if is_array(value)
@@ -111,6 +117,8 @@ constraints_well_formed(ops, type) if {
 	every op, bound in ops { constraints_known(op, bound, type) }
 }
 
+# METADATA
+# title: One operator with its bound, for a type
 constraints_known("eq", bound, type) if constraints_scalar(type, bound)
 
 constraints_known("in", bound, type) if {
@@ -136,6 +144,8 @@ constraints_known(op, bound, type) if {
 	bound >= 0
 }
 
+# METADATA
+# title: A bound is a scalar of the type
 constraints_scalar("string", value) if is_string(value)
 
 constraints_scalar("number", value) if is_number(value)
@@ -151,6 +161,8 @@ constraints_within(ops, limit) if {
 	every op, bound in ops { constraints_narrows(op, bound, limit) }
 }
 
+# METADATA
+# title: One operator is not wider than the limit
 constraints_narrows("eq", bound, limit) if constraints_holds(limit, bound)
 
 constraints_narrows("in", bound, limit) if {
@@ -171,6 +183,11 @@ constraints_form_findings := set() if constraints_formed
 
 else := constraints_form_explained
 
+# METADATA
+# title: What is wrong with the form of the constraints
+# custom:
+#   owner: broker
+#   controls: [ISO 27001 A.5.15]
 constraints_form_explained := union({
 	{["constraint_invalid", "/poa/con"] |
 		{} <= input.poa
@@ -193,11 +210,15 @@ constraints_form_explained := union({
 	},
 })
 
+# METADATA
+# title: A constraint is of known form and within its limit
 constraints_sits(con, type, limit) if {
 	constraints_well_formed(constraints_operators(con), type)
 	constraints_within(constraints_operators(con), constraints_operators(limit))
 }
 
+# METADATA
+# title: Which of the two it is not
 constraints_fault(con, type) := "constraint_exceeds_limit" if constraints_well_formed(constraints_operators(con), type)
 
 else := "constraint_invalid"
@@ -208,14 +229,23 @@ constraints_kept_findings := set() if constraints_kept
 
 else := constraints_kept_explained
 
+# METADATA
+# title: What is wrong with the values
+# custom:
+#   owner: broker
+#   controls: [ISO 27001 A.5.15, ISO 27001 A.8.3]
 constraints_kept_explained := constraints_broken | constraints_over
 
+# METADATA
+# title: Constraints of the mandate that the call breaks
 constraints_broken := {["constraint_violated", parameters_pointer("/poa/con", name)] |
 	{} <= input.poa.con
 	some name, con in input.poa.con
 	not constraints_obeyed(con, name)
 }
 
+# METADATA
+# title: Limits of the catalogue that the call breaks
 constraints_over := {["limit_exceeded", parameters_pointer("/request/params", name)] |
 	params := input.request.params
 	{} <= params
@@ -223,4 +253,6 @@ constraints_over := {["limit_exceeded", parameters_pointer("/request/params", na
 	not constraints_spared(limit, params, name)
 }
 
+# METADATA
+# title: The call keeps to one constraint
 constraints_obeyed(con, name) if constraints_meets(constraints_operators(con), input.request.params[name])

@@ -231,6 +231,8 @@ else := object.union(denial, {"requirement": requirement}) if {
 	permit := report_permit(entry, issue_outstanding, report_shows([gates[2], gates[5]], entry))
 } else := object.union(report_undefined, {"requirement": requirement})
 
+# METADATA
+# title: The long form of the first gate
 issue_sound if {
 	input.phase == "issue"
 	mandate_sound
@@ -261,15 +263,24 @@ else if {
 	constraints_kept
 }
 
+# METADATA
+# title: What is wrong with the call that a draft names
 issue_call_findings := set() if issue_call_fits
 
 else := (mandate_act_findings | parameters_findings) | constraints_kept_findings
 
+# METADATA
+# title: All findings, whatever the gates say
+# custom:
+#   owner: agentauth
+#   controls: [ISO 27001 A.5.15]
 issue_found := union({
 	issue_phase_findings, mandate_findings, mandate_ttl_findings, constraints_form_findings, issue_call_findings, leg_findings,
 	approval_draft_findings, platform_explained, local_explained,
 })
 
+# METADATA
+# title: A draft is asked about in its own phase
 issue_phase_findings := set() if input.phase == "issue"
 
 else := {["input_malformed", "/phase"]}
@@ -278,6 +289,8 @@ else := {["input_malformed", "/phase"]}
 # title: What must still come before the mandate can be made
 issue_outstanding := sort([name | some name, open in issue_still; open])
 
+# METADATA
+# title: What may be outstanding
 issue_still := object.union(
 	object.union(
 		{class: true | some class, _ in approval_roles_missing},

@@ -34,6 +34,11 @@ local_matched := shown.matched if {
 	text := concat(":", [row[0], name])
 ]
 
+# METADATA
+# title: What overlays, time, rates and risk add to it
+# custom:
+#   owner: security
+#   controls: [ISO 27001 A.5.15]
 local_matched_further := [] if {
 	overlay_none
 	not unmandated

@@ -121,6 +121,8 @@ overlay_leaves(value) := {leaf |
 	some leaf in overlay_members(second)
 }
 
+# METADATA
+# title: What a value holds, one level down
 overlay_members(value) := {value} if value < []
 
 else := {one | some one in value} | {name |

@@ -361,6 +361,11 @@ poa_sound if {
 	mandate_same_act
 }
 
+# METADATA
+# title: What is wrong with the call itself
+# custom:
+#   owner: broker
+#   controls: [ISO 27001 A.5.15]
 poa_call_explained := (mandate_act_explained | platform_explained) | {["input_malformed", "/phase"] |
 	object.get(mandate_doc, "phase", null) != "call"
 }

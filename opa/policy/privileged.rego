@@ -36,3 +36,14 @@ privileged_values(name) := {value} | {one |
 # METADATA
 # title: What a privileged target asks for
 privileged_asked := [data.tiers.critical | privileged_parameters != set()]
+
+# METADATA
+# title: What a privileged target asks for beyond the act is not there
+privileged_explained := {["privileged_target", parameters_pointer("/request/params", name)] |
+	some name in privileged_parameters
+	[1 |
+		count(approval_counts) >= approval_usual
+		approval_roles_missing == {}
+		approval_ticketed
+	] == []
+}

@@ -1,7 +1,7 @@
 # Risk (owner: security)
 #
 # A score from 0 to 100 with what it is made of. The points are data (`data.risk`). Above the threshold that applies,
-# one more approval is asked for than otherwise. Nothing here reads approvals, so the score cannot depend on them.
+# one more approval is asked for than otherwise. The score reads no approvals, so it cannot depend on them.
 
 package atb
 
@@ -33,6 +33,8 @@ risk_contributions := array.concat(risk_base, risk_close_to_limits) if {
 	),
 ))
 
+# METADATA
+# title: Amounts that are close to a limit
 risk_close_to_limits := [{"factor": concat(":", ["near_limit", name]), "points": data.risk.points.near_limit} | some name in sort(risk_near)]
 
 # METADATA
@@ -42,6 +44,8 @@ risk_base := [part |
 	part := data.risk.base[row[0]][row[1]]
 ]
 
+# METADATA
+# title: A member of the catalogue entry, null where there is none
 risk_member(name) := object.get(act_listed, name, null)
 
 # METADATA
@@ -56,6 +60,8 @@ risk_near := {name |
 	risk_presses(name, limit.max)
 }
 
+# METADATA
+# title: The amount of a parameter is close to that limit
 risk_presses(name, most) if {
 	is_number(most)
 	amount := risk_amount(name)
@@ -63,10 +69,14 @@ risk_presses(name, most) if {
 	risk_close(amount, most)
 }
 
+# METADATA
+# title: Above the share of the limit that `data.risk` names
 risk_close(amount, most) if amount > most
 
 else if amount * 100 > most * data.risk.near_limit_percent
 
+# METADATA
+# title: The amount of a call, or the upper bound of a draft
 risk_amount(name) := value if {
 	value := input.request.params[name]
 } else := most if {
@@ -83,4 +93,11 @@ risk_amount(name) := value if {
 risk_high if {
 	not overlay_none
 	risk_document.score > overlay_threshold
+}
+
+# METADATA
+# title: The one approval more is not there, looked at on denial only
+risk_explained := {["risk_threshold", "/approvals"] |
+	risk_high
+	count(approval_counts) < approval_needed
 }
