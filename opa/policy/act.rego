@@ -6,9 +6,18 @@
 package atb
 
 # METADATA
+# title: Name of the act
+# description: The mandate's; the call's where there is no mandate and none is asked for.
+act_name := name if {
+	name := input.poa.act
+} else := input.request.act if unmandated
+
+# METADATA
 # title: Catalogue entry
 # description: Undefined for an act that the catalogue does not list; an undefined entry can only deny.
-act_entry := data.catalogue[input.poa.act]
+act_entry := entry if {
+	entry := data.catalogue[input.poa.act]
+} else := data.catalogue[input.request.act] if unmandated
 
 # METADATA
 # title: Catalogue entry, empty for an unknown act
@@ -42,15 +51,15 @@ act_tier := act_entry.tier
 #   in the list, the list is not gone through.
 act_covers(patterns) if "*" in patterns
 
-else if input.poa.act in patterns
+else if act_name in patterns
 
 else if {
-	parts := split(input.poa.act, ".")
+	parts := split(act_name, ".")
 	concat("", [parts[0], ".*"]) in patterns
 }
 
 else if {
-	parts := split(input.poa.act, ".")
+	parts := split(act_name, ".")
 	some depth in [2, 3, 4]
 	depth < count(parts)
 	concat("", [concat(".", array.slice(parts, 0, depth)), ".*"]) in patterns

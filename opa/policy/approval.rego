@@ -9,20 +9,55 @@
 package atb
 
 # METADATA
-# title: What tier and act ask together
-# description: An act only tightens what its tier asks; the bundle's loader has proven it.
+# title: What tier, act, privileged target and overlays ask together
+# description: The strictest of all; an act only tightens what its tier asks, which the bundle's loader has proven.
 approval_grade := grade if {
 	grade := act_grade
-	not act_entry.approval
-} else := object.union(act_grade, act_entry.approval)
+	approval_asks == []
+} else := object.union(grade, {
+	"approvals": max({one.approvals | some one in asks} | {least | some least in roles}),
+	"roles": roles,
+	"delegable": {one | some one in asks; one.delegable == false} == set(),
+	"ticket": {one | some one in asks; one.ticket == true} != set(),
+	"challenge_seconds": min([one.challenge_seconds | some one in asks]),
+}) if {
+	grade := act_grade
+	asks := array.concat([grade], approval_asks)
+	roles := {class: max([least | some other in asks; least := other.roles[class]]) |
+		some one in asks
+		some class, _ in object.get(one, "roles", {})
+	}
+}
+
+# METADATA
+# title: What is asked beyond the tier
+approval_asks := [] if {
+	overlay_none
+	entry := act_entry
+	not entry.approval
+	not entry.privileged
+} else := array.concat(
+	[asked | asked := act_entry.approval],
+	array.concat(privileged_asked, overlay_approvals),
+)
 
 # METADATA
 # title: Number of people who must approve
-# description: The number of tier and act; at least two where dual control is asked for or declared.
-approval_needed := max([2, approval_grade.approvals]) if approval_dual
+# description: One more than otherwise where the risk is above the threshold; two at least where dual control is asked for.
+approval_needed := max(approval_floor | {approval_grade.approvals + 1}) if risk_high
 
-else := approval_grade.approvals
+else := approval_usual
 
+# METADATA
+# title: The same whatever the risk
+approval_usual := max(approval_floor | {approval_grade.approvals})
+
+# METADATA
+# title: Two where dual control is asked for or declared
+approval_floor := {2 | approval_dual}
+
+# METADATA
+# title: Dual control is asked for, or the ground declares it
 approval_dual if input.requires_dual_control == true
 
 else if input.poa.leg.dual_control
@@ -56,20 +91,23 @@ approval_operator := person if {
 	person != ""
 } else := null
 
+# METADATA
+# title: Somebody is known to operate the agent, or nobody need approve
 approval_operated if approval_operator != null
 
 else if approval_needed == 0
 
 # METADATA
-# title: Approvals, roles, ticket and shape are all as tier and act ask
+# title: Approvals, attestations, roles, ticket and shape are all as tier and act ask
 # description: >-
 #   The first body is the short way for an act that needs nobody and brings nothing. An approval in a mandate that does
 #   not count is a sign of tampering, however many do.
 approval_ok if {
+	approval_needed == 0
 	grade := approval_grade
-	grade.approvals == 0
 	grade.roles == {}
 	grade.ticket == false
+	attestation_lacking == set()
 	input.approvals == []
 	input.requires_dual_control == false
 	leg := input.poa.leg
@@ -77,6 +115,7 @@ approval_ok if {
 	not leg.dual_control
 } else if {
 	approval_shaped
+	attestation_lacking == set()
 	approval_ticketed
 	approval_operated
 	approved := count(approval_counts)
@@ -106,7 +145,7 @@ approval_stands(one) if {
 	approval_aloof(scope.id, delegator)
 	approval_in_force(delegator, one)
 	delegator.person != entry.person
-	act_grade.delegable == true
+	approval_grade.delegable == true
 	approval_entitled(delegator)
 	approval_entitled(scope)
 }
@@ -152,6 +191,8 @@ approval_in_force(entry, one) if {
 	}
 }
 
+# METADATA
+# title: A delegation has a scope
 approval_scope_formed(scope) if {
 	is_string(scope.id)
 	is_array(scope.tiers)
@@ -166,6 +207,8 @@ approval_people := [people |
 	people := approval_people_of(one)
 ]
 
+# METADATA
+# title: The people whom one approval uses up
 approval_people_of(one) := {data.approvers[id].person | some id in [one.id, object.get(one, ["on_behalf_of", "id"], one.id)]} if {
 	approval_stands(one)
 }
@@ -200,6 +243,8 @@ approval_counted := [approval_vote(one) |
 	i in approval_counts
 ]
 
+# METADATA
+# title: One approval that counts, as the answer shows it
 approval_vote(one) := {"id": one.id, "person": data.approvers[one.id].person, "roles": approval_classes(data.approvers[one.id])} if {
 	not one.on_behalf_of
 }
@@ -229,13 +274,15 @@ approval_roles_missing := {class: lacking |
 	lacking > 0
 }
 
+# METADATA
+# title: What is asked for, empty for an unknown act
 default approval_asked := {}
 
 approval_asked := approval_grade
 
 # METADATA
 # title: The ticket is there where the tier asks for one
-approval_ticketed if act_grade.ticket == false
+approval_ticketed if approval_grade.ticket == false
 
 else if {
 	is_string(input.poa.leg.ticket.system)
@@ -248,7 +295,7 @@ else if {
 # title: The approvals that the ground declares are the proven ones, in the form that tier and act ask
 approval_shaped if {
 	not input.poa.leg.dual_control
-	approval_needed == 1
+	1 in [approval_needed, approval_usual]
 	{input.poa.leg.approval.approver_id} == approval_proven
 } else if {
 	control := input.poa.leg.dual_control
@@ -266,6 +313,8 @@ approval_shaped if {
 	approval_proven == set()
 }
 
+# METADATA
+# title: The identities that have signed
 approval_proven := {statement.id | some statement in approval_given}
 
 # METADATA
@@ -287,10 +336,13 @@ approval["assessment"] := {
 	p := input.poa
 	caller := input.agent.id
 	not p.leg.dual_control
+	overlay_none
 	answers := p.leg.accountable_party.id
 	catalogue := data.catalogue
 	entry := catalogue[p.act]
 	tiers := data.tiers
+	not entry.privileged
+	not entry.attestations
 	grade := object.union(tiers[entry.tier], object.get(entry, "approval", {}))
 	agents := data.agents
 	operator := agents[p.sub].operator
@@ -363,11 +415,17 @@ approval["assessment"] := {
 	"met": false,
 }
 
+# METADATA
+# title: Nobody and nothing is missing
+# custom:
+#   owner: agentauth
+#   controls: [ISO 27001 A.5.3, ISO 27001 A.5.15]
 default approval_met := false
 
 approval_met if {
 	count(approval_counted) >= approval_needed
 	approval_roles_missing == {}
+	attestation_lacking == set()
 	approval_operated
 }
 
@@ -379,6 +437,8 @@ approval_draft_ok if {
 	every id in approval_declared { id in approval_proven }
 }
 
+# METADATA
+# title: The approvers that a draft declares by itself
 approval_declared contains id if id := input.poa.leg.approval.approver_id
 
 approval_declared contains id if {

@@ -15,6 +15,8 @@ approval_refused := [{"id": one.id, "reason": reason} |
 	reason := approval_refusal(i)
 ]
 
+# METADATA
+# title: Why one approval does not count
 approval_refusal(i) := reason if {
 	ranked := sort([[data.reasons[row[0]].rank, row[0]] | some row in approval_objections; row[1] == i])
 	first := ranked[0]
@@ -53,7 +55,10 @@ approval_explained := found if {
 			] == []
 		},
 		{["agent_operator_unknown", "/poa/sub"] | not approval_operated},
-		{["approval_missing", "/approvals"] | count(approval_counts) < approval_needed},
+		{["approval_missing", "/approvals"] | count(approval_counts) < approval_usual},
+		risk_explained,
+		attestation_explained,
+		privileged_explained,
 		{["role_missing", "/approvals"] | lacking != {}},
 		{["leg_approval_shape", "/poa/leg"] |
 			not approval_nothing_offered
@@ -69,6 +74,11 @@ approval_ticket_explained := {["ticket_missing", "/poa/leg/ticket"] |
 	not approval_ticketed
 }
 
+# METADATA
+# title: Every reason against every approval, by position
+# custom:
+#   owner: agentauth
+#   controls: [ISO 27001 A.5.3]
 approval_objections := approval_objections_own | approval_objections_behalf
 
 # METADATA
@@ -168,7 +178,7 @@ approval_objections_behalf := union({
 		one := approval_given[i]
 		approvers[one.id].person == approvers[scope.id].person
 	},
-	{["delegation_not_allowed", i] | some i, _ in scopes; [1 | act_grade.delegable == true] == []},
+	{["delegation_not_allowed", i] | some i, _ in scopes; [1 | approval_grade.delegable == true] == []},
 	{["delegation_scope", i] |
 		some i, scope in scopes
 		approval_scope_formed(scope)
@@ -191,6 +201,8 @@ approval_objections_behalf := union({
 	approvers := data.approvers
 }
 
+# METADATA
+# title: The patterns cover the act
 approval_wide(patterns) if "*" in patterns
 
 else if act_covers(patterns)
@@ -209,6 +221,8 @@ approval_draft_findings := set() if approval_draft_ok
 
 else := approval_draft_explained
 
+# METADATA
+# title: What is wrong with a draft, each by itself
 approval_draft_explained contains ["agent_operator_unknown", "/poa/sub"] if {
 	approval.requirement != null
 	not approval_operated

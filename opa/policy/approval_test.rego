@@ -81,10 +81,10 @@ test_approval_declared_on_low if denied(put(low, "/poa/leg/approval", {"approver
 
 test_approval_flag_raises_the_number if denied(put(medium, "/requires_dual_control", true), "approval_missing")
 
-test_approval_malformed_statements if every value in [null, 5, "x", [], {}, {"id": 5}, {"id": null}] {
-	doc := put(high, "/approvals", [value, {"id": approver("bob")}])
-	call(doc).reason == "input_malformed"
-}
+test_approval_malformed_statements if denied_each(
+	[put(high, "/approvals", [value, {"id": approver("bob")}]) | some value in [null, 5, "x", [], {}, {"id": 5}, {"id": null}]],
+	"input_malformed",
+)
 
 test_approval_requirement_by_tier if every row in [[low, 0, {}, false], [medium, 1, {}, false], [high, 2, {}, false], [critical, 2, {"executive": 1}, true]] {
 	asked := requirement(put(drop_dual(row[0]), "/requires_dual_control", false))

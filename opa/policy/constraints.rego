@@ -1,8 +1,9 @@
 # Constraints and limits (owner: broker)
 #
 # One grammar for the mandate's `con` and the catalogue's `limits`: a scalar, or an object of `eq`, `in`, `min`,
-# `max` and `max_length`. A constraint fails closed on an absent parameter and can only narrow the limit; a limit
-# leaves an absent optional parameter alone.
+# `max`, `min_length` and `max_length`. A limit may also have a `pattern`; a constraint may not, because a pattern that
+# an agent writes is not evaluated. A constraint fails closed on an absent parameter and can only narrow the limit; a
+# limit leaves an absent optional parameter alone.
 
 package atb
 
@@ -35,7 +36,7 @@ else if {
 constraints_kept if {
 	is_object(input.poa.con)
 	params := input.request.params
-	every name, con in input.poa.con { constraints_holds(constraints_operators(con), params[name]) }
+	every name, con in input.poa.con { constraints_meets(constraints_operators(con), params[name]) }
 	every name, limit in object.get(act_entry, "limits", {}) { constraints_spared(limit, params, name) }
 }
 
@@ -46,10 +47,22 @@ constraints_operators(con) := con if is_object(con)
 
 else := {"eq": con}
 
+# METADATA
+# title: Every operator passes
 constraints_holds(ops, value) if {
 	every op, bound in ops { constraints_passes(op, bound, value) }
 }
 
+# METADATA
+# title: A constraint of a mandate on a value
+# description: No pattern of it is evaluated, whatever it is.
+constraints_meets(ops, value) if {
+	not ops.pattern
+	constraints_holds(ops, value)
+}
+
+# METADATA
+# title: A limit is kept, or the optional parameter is absent
 constraints_spared(limit, params, name) if constraints_holds(constraints_operators(limit), params[name])
 
 else if object.get(params, name, null) == null
@@ -79,6 +92,20 @@ constraints_passes("max_length", bound, value) if {
 	count(value) <= bound
 }
 
+constraints_passes("min_length", bound, value) if {
+	is_number(bound)
+	constraints_sized(value)
+	count(value) >= bound
+}
+
+constraints_passes("pattern", bound, value) if {
+	is_string(bound)
+	is_string(value)
+	regex.match(bound, value)
+}
+
+# METADATA
+# title: A value that has a length
 constraints_sized(value) if is_string(value)
 
 else if is_array(value)
@@ -90,6 +117,8 @@ constraints_well_formed(ops, type) if {
 	every op, bound in ops { constraints_known(op, bound, type) }
 }
 
+# METADATA
+# title: One operator with its bound, for a type
 constraints_known("eq", bound, type) if constraints_scalar(type, bound)
 
 constraints_known("in", bound, type) if {
@@ -108,12 +137,15 @@ constraints_known("max", bound, type) if {
 	is_number(bound)
 }
 
-constraints_known("max_length", bound, type) if {
+constraints_known(op, bound, type) if {
+	op in ["max_length", "min_length"]
 	type in ["string", "array"]
 	is_number(bound)
 	bound >= 0
 }
 
+# METADATA
+# title: A bound is a scalar of the type
 constraints_scalar("string", value) if is_string(value)
 
 constraints_scalar("number", value) if is_number(value)
@@ -129,6 +161,8 @@ constraints_within(ops, limit) if {
 	every op, bound in ops { constraints_narrows(op, bound, limit) }
 }
 
+# METADATA
+# title: One operator is not wider than the limit
 constraints_narrows("eq", bound, limit) if constraints_holds(limit, bound)
 
 constraints_narrows("in", bound, limit) if {
@@ -141,12 +175,19 @@ constraints_narrows("max", bound, limit) if bound <= object.get(limit, "max", bo
 
 constraints_narrows("max_length", bound, limit) if bound <= object.get(limit, "max_length", bound)
 
+constraints_narrows("min_length", bound, limit) if bound >= object.get(limit, "min_length", bound)
+
 # METADATA
 # title: What is wrong with the constraints, looked at on denial only
 constraints_form_findings := set() if constraints_formed
 
 else := constraints_form_explained
 
+# METADATA
+# title: What is wrong with the form of the constraints
+# custom:
+#   owner: broker
+#   controls: [ISO 27001 A.5.15]
 constraints_form_explained := union({
 	{["constraint_invalid", "/poa/con"] |
 		{} <= input.poa
@@ -169,11 +210,15 @@ constraints_form_explained := union({
 	},
 })
 
+# METADATA
+# title: A constraint is of known form and within its limit
 constraints_sits(con, type, limit) if {
 	constraints_well_formed(constraints_operators(con), type)
 	constraints_within(constraints_operators(con), constraints_operators(limit))
 }
 
+# METADATA
+# title: Which of the two it is not
 constraints_fault(con, type) := "constraint_exceeds_limit" if constraints_well_formed(constraints_operators(con), type)
 
 else := "constraint_invalid"
@@ -184,14 +229,23 @@ constraints_kept_findings := set() if constraints_kept
 
 else := constraints_kept_explained
 
+# METADATA
+# title: What is wrong with the values
+# custom:
+#   owner: broker
+#   controls: [ISO 27001 A.5.15, ISO 27001 A.8.3]
 constraints_kept_explained := constraints_broken | constraints_over
 
+# METADATA
+# title: Constraints of the mandate that the call breaks
 constraints_broken := {["constraint_violated", parameters_pointer("/poa/con", name)] |
 	{} <= input.poa.con
 	some name, con in input.poa.con
 	not constraints_obeyed(con, name)
 }
 
+# METADATA
+# title: Limits of the catalogue that the call breaks
 constraints_over := {["limit_exceeded", parameters_pointer("/request/params", name)] |
 	params := input.request.params
 	{} <= params
@@ -199,4 +253,6 @@ constraints_over := {["limit_exceeded", parameters_pointer("/request/params", na
 	not constraints_spared(limit, params, name)
 }
 
-constraints_obeyed(con, name) if constraints_holds(constraints_operators(con), input.request.params[name])
+# METADATA
+# title: The call keeps to one constraint
+constraints_obeyed(con, name) if constraints_meets(constraints_operators(con), input.request.params[name])

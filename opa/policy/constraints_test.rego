@@ -107,3 +107,47 @@ test_constraints_array_length if data.atb.constraints_passes("max_length", 2, ["
 test_constraints_boolean_constraint if data.atb.constraints_well_formed({"eq": true}, "boolean")
 
 test_constraints_integer_constraint if data.atb.constraints_well_formed({"eq": 3, "min": 1}, "integer")
+
+test_constraints_min_length_kept if allowed(put(medium, "/poa/con", {"item": {"min_length": 5}}))
+
+test_constraints_min_length_violated if denied(put(medium, "/poa/con", {"item": {"min_length": 6}}), "constraint_violated")
+
+test_constraints_con_invalid_min_length if denied_each([put(medium, "/poa/con", {"item": {"min_length": bound}}) | some bound in ["5", null, -1, [5]]], "constraint_invalid")
+
+test_constraints_con_invalid_min_length_on_number if denied(put(medium, "/poa/con", {"amount": {"min_length": 1}}), "constraint_invalid")
+
+test_constraints_length_of_nothing_may_be_asked if allowed(put(medium, "/poa/con", {"item": {"min_length": 0}}))
+
+# What an agent writes is not evaluated as a pattern, even one that would match.
+test_constraints_con_has_no_pattern if denied_each([put(medium, "/poa/con", {"item": {"pattern": pattern}}) | some pattern in ["^bolt", ".*", "(", 5, null, true]], "constraint_invalid")
+
+test_constraints_con_pattern_is_violated_whatever_it_is if every pattern in [".*", true] {
+	met := [1 | data.atb.constraints_meets({"pattern": pattern, "eq": "x"}, "x")]
+	met == []
+}
+
+spelled(limit) := changed({"catalogue": {"erp.order.create": {"limits": {"item": limit}}}})
+
+test_constraints_limit_operators_table if every row in [
+	[{"pattern": "^bolts$"}, "ok"], [{"pattern": "^bolt$"}, "limit_exceeded"], [{"pattern": "("}, "limit_exceeded"], [{"pattern": 5}, "limit_exceeded"],
+	[{"min_length": 5}, "ok"], [{"min_length": 6}, "limit_exceeded"], [{"max_length": 5}, "ok"], [{"max_length": 4}, "limit_exceeded"],
+	[{"min_length": 5, "max_length": 5, "pattern": "s$"}, "ok"], [{"in": ["bolts", "nuts"]}, "ok"], [{"in": ["nuts"]}, "limit_exceeded"],
+	["bolts", "ok"], ["nuts", "limit_exceeded"], [{"eq": "bolts"}, "ok"],
+] {
+	call_in(spelled(row[0]), medium).reason == row[1]
+}
+
+test_constraints_pattern_of_a_limit_holds_only_texts if every value in [5, null, ["bolts"], {"a": "bolts"}, true] {
+	passed := [1 | data.atb.constraints_passes("pattern", "", value)]
+	passed == []
+}
+
+test_constraints_value_must_fit_the_pattern_of_the_limit if {
+	call_in(spelled({"pattern": "^bolts$"}), put(medium, "/poa/con", {"item": "bolts"})).allow == true
+	call_in(spelled({"pattern": "^bolts$"}), put(medium, "/poa/con", {"item": {"in": ["bolts", "nuts"]}})).reason == "constraint_exceeds_limit"
+}
+
+test_constraints_min_length_narrows_table if every row in [[5, 5, true], [6, 5, true], [4, 5, false]] {
+	result := count([1 | data.atb.constraints_within({"min_length": row[0]}, {"min_length": row[1]})]) == 1
+	result == row[2]
+}

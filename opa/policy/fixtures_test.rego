@@ -51,6 +51,7 @@ world := {
 			"view": "Read contact {{contact_id}} with its personal data",
 			"tier": "medium",
 			"data_class": "personal",
+			"reversibility": "read_only",
 			"bind_request": false,
 			"parameters": {"required": ["contact_id"], "properties": {"contact_id": {"type": "string"}}},
 			"limits": {},
@@ -59,6 +60,7 @@ world := {
 			"view": "Order {{quantity}} of {{item}} from vendor {{vendor_id}} for {{amount}} {{currency}}",
 			"tier": "medium",
 			"data_class": "internal",
+			"reversibility": "reversible",
 			"bind_request": false,
 			"parameters": {
 				"required": ["vendor_id", "item", "quantity", "amount", "currency"],
@@ -76,6 +78,7 @@ world := {
 			"view": "Change order {{order_id}}: quantity {{quantity}}, status {{status}}",
 			"tier": "medium",
 			"data_class": "internal",
+			"reversibility": "reversible",
 			"bind_request": false,
 			"parameters": {"required": ["order_id"], "properties": {"order_id": {"type": "string"}, "quantity": {"type": "integer"}}},
 			"limits": {"quantity": {"max": 10000}},
@@ -84,6 +87,7 @@ world := {
 			"view": "Delete vendor {{vendor_id}}, because {{reason}}",
 			"tier": "critical",
 			"data_class": "confidential",
+			"reversibility": "irreversible",
 			"bind_request": true,
 			"parameters": {
 				"required": ["vendor_id", "reason"],
@@ -96,6 +100,7 @@ world := {
 			"view": "Read vendor {{vendor_id}}",
 			"tier": "low",
 			"data_class": "internal",
+			"reversibility": "read_only",
 			"bind_request": false,
 			"parameters": {"required": ["vendor_id"], "properties": {"vendor_id": {"type": "string"}}},
 			"limits": {},
@@ -104,6 +109,7 @@ world := {
 			"view": "View the directory entry of employee {{employee_id}}",
 			"tier": "medium",
 			"data_class": "personal",
+			"reversibility": "read_only",
 			"bind_request": false,
 			"parameters": {"required": ["employee_id"], "properties": {"employee_id": {"type": "string"}}},
 			"limits": {},
@@ -112,6 +118,7 @@ world := {
 			"view": "Change the bank account of vendor {{vendor_id}} to {{iban}} and its payment limit to {{payment_limit}}",
 			"tier": "high",
 			"data_class": "confidential",
+			"reversibility": "externally_reversible",
 			"bind_request": true,
 			"parameters": {
 				"required": ["vendor_id", "iban", "payment_limit"],
@@ -125,6 +132,43 @@ world := {
 			},
 			"limits": {"payment_limit": {"max": 250000}},
 		},
+	},
+	"workspaces": {"default": {"free_form_leg": false}},
+	"environments": {},
+	"teams": {},
+	"calendars": {},
+	"freezes": {},
+	"maintenance": {},
+	"rates": [],
+	"low_risk_allowlist": {"acts": {"erp.vendor.read": true}},
+	"risk": {
+		"threshold": 100,
+		"near_limit_percent": 80,
+		"base": {
+			"tier": {
+				"low": {"factor": "tier:low", "points": 0},
+				"medium": {"factor": "tier:medium", "points": 10},
+				"high": {"factor": "tier:high", "points": 25},
+				"critical": {"factor": "tier:critical", "points": 40},
+			},
+			"data_class": {
+				"internal": {"factor": "data_class:internal", "points": 5},
+				"confidential": {"factor": "data_class:confidential", "points": 10},
+				"personal": {"factor": "data_class:personal", "points": 15},
+			},
+			"reversibility": {
+				"read_only": {"factor": "reversibility:read_only", "points": 0},
+				"reversible": {"factor": "reversibility:reversible", "points": 5},
+				"externally_reversible": {"factor": "reversibility:externally_reversible", "points": 10},
+				"irreversible": {"factor": "reversibility:irreversible", "points": 15},
+			},
+			"environment": {
+				"production": {"factor": "environment:production", "points": 10},
+				"staging": {"factor": "environment:staging", "points": 5},
+				"development": {"factor": "environment:development", "points": 0},
+			},
+		},
+		"points": {"near_limit": 10, "outside_hours": 10, "privileged_target": 15},
 	},
 	"leg_templates": {
 		"consent": {
@@ -170,6 +214,7 @@ low := {
 	"phase": "call",
 	"time": 1790000000,
 	"workspace": "default",
+	"environment": "production",
 	"agent": {"id": "spiffe://atb.dev/agent/procurement", "trust_domain": "atb.dev"},
 	"poa": {
 		"iss": "spiffe://atb.dev/agentauth",
@@ -200,6 +245,7 @@ low := {
 		"path": "/x/1",
 		"params": {"vendor_id": "V-1001"},
 		"digest": "sha-256:00",
+		"binding": {"connector": "erp", "method": "POST", "path": "/x/1", "digest": "sha-256:00"},
 	},
 	"approvals": [],
 	"requires_dual_control": false,
@@ -209,6 +255,7 @@ medium := {
 	"phase": "call",
 	"time": 1790000000,
 	"workspace": "default",
+	"environment": "production",
 	"agent": {"id": "spiffe://atb.dev/agent/procurement", "trust_domain": "atb.dev"},
 	"poa": {
 		"iss": "spiffe://atb.dev/agentauth",
@@ -240,6 +287,7 @@ medium := {
 		"path": "/x/1",
 		"params": {"amount": 120.5, "currency": "EUR", "item": "bolts", "quantity": 10, "vendor_id": "V-1001"},
 		"digest": "sha-256:00",
+		"binding": {"connector": "erp", "method": "POST", "path": "/x/1", "digest": "sha-256:00"},
 	},
 	"approvals": [{"id": "spiffe://atb.dev/approver/alice", "approved_at": 1789999990}],
 	"requires_dual_control": false,
@@ -249,6 +297,7 @@ high := {
 	"phase": "call",
 	"time": 1790000000,
 	"workspace": "default",
+	"environment": "production",
 	"agent": {"id": "spiffe://atb.dev/agent/procurement", "trust_domain": "atb.dev"},
 	"poa": {
 		"iss": "spiffe://atb.dev/agentauth",
@@ -297,6 +346,7 @@ high := {
 		"path": "/x/1",
 		"params": {"bic": "COBADEFFXXX", "iban": "DE89370400440532013000", "payment_limit": 5000, "vendor_id": "V-1001"},
 		"digest": "sha-256:00",
+		"binding": {"connector": "erp", "method": "POST", "path": "/x/1", "digest": "sha-256:00"},
 	},
 	"approvals": [
 		{"id": "spiffe://atb.dev/approver/alice", "approved_at": 1789999990},
@@ -309,6 +359,7 @@ critical := {
 	"phase": "call",
 	"time": 1790000000,
 	"workspace": "default",
+	"environment": "production",
 	"agent": {"id": "spiffe://atb.dev/agent/procurement", "trust_domain": "atb.dev"},
 	"poa": {
 		"iss": "spiffe://atb.dev/agentauth",
@@ -358,6 +409,7 @@ critical := {
 		"path": "/x/1",
 		"params": {"reason": "duplicate", "vendor_id": "V-1001"},
 		"digest": "sha-256:00",
+		"binding": {"connector": "erp", "method": "POST", "path": "/x/1", "digest": "sha-256:00"},
 	},
 	"approvals": [
 		{"id": "spiffe://atb.dev/approver/bob", "approved_at": 1789999990},
@@ -370,6 +422,7 @@ draft_low := {
 	"phase": "issue",
 	"time": 1790000000,
 	"workspace": "default",
+	"environment": "production",
 	"agent": {"id": "spiffe://atb.dev/agent/procurement", "trust_domain": "atb.dev"},
 	"poa": {
 		"iss": "spiffe://atb.dev/agentauth",
@@ -396,6 +449,7 @@ draft_medium := {
 	"phase": "issue",
 	"time": 1790000000,
 	"workspace": "default",
+	"environment": "production",
 	"agent": {"id": "spiffe://atb.dev/agent/procurement", "trust_domain": "atb.dev"},
 	"poa": {
 		"iss": "spiffe://atb.dev/agentauth",
@@ -422,6 +476,7 @@ draft_high := {
 	"phase": "issue",
 	"time": 1790000000,
 	"workspace": "default",
+	"environment": "production",
 	"agent": {"id": "spiffe://atb.dev/agent/procurement", "trust_domain": "atb.dev"},
 	"poa": {
 		"iss": "spiffe://atb.dev/agentauth",
@@ -448,6 +503,7 @@ draft_high := {
 		"path": "/x/1",
 		"params": {"bic": "COBADEFFXXX", "iban": "DE89370400440532013000", "payment_limit": 5000, "vendor_id": "V-1001"},
 		"digest": "sha-256:00",
+		"binding": {"connector": "erp", "method": "POST", "path": "/x/1", "digest": "sha-256:00"},
 	},
 	"approvals": [],
 	"requires_dual_control": false,
@@ -457,6 +513,7 @@ draft_critical := {
 	"phase": "issue",
 	"time": 1790000000,
 	"workspace": "default",
+	"environment": "production",
 	"agent": {"id": "spiffe://atb.dev/agent/procurement", "trust_domain": "atb.dev"},
 	"poa": {
 		"iss": "spiffe://atb.dev/agentauth",
@@ -484,6 +541,7 @@ draft_critical := {
 		"path": "/x/1",
 		"params": {"reason": "duplicate", "vendor_id": "V-1001"},
 		"digest": "sha-256:00",
+		"binding": {"connector": "erp", "method": "POST", "path": "/x/1", "digest": "sha-256:00"},
 	},
 	"approvals": [],
 	"requires_dual_control": false,
@@ -514,8 +572,11 @@ signed_by(doc, ids) := put(put(doc, "/approvals", [{"id": id, "approved_at": 1} 
 
 rules_of(decision) := [violation.rule | some violation in decision.violations]
 
-# The one place where a question is put: to the policy, about an input, in a world.
+# The one place where a question is put: to the policy, about an input, in a world. Teams, calendars and the list of low
+# risk are replaced only where they can matter.
 ask(question, doc, there) := answer if {
+	[there.teams, there.calendars] == [{}, {}]
+	{1 | doc.unmandated} == set()
 	answer := answers(question) with input as doc
 		with data.agents as there.agents
 		with data.approvers as there.approvers
@@ -523,6 +584,29 @@ ask(question, doc, there) := answer if {
 		with data.tiers as there.tiers
 		with data.catalogue as there.catalogue
 		with data.leg_templates as there.leg_templates
+		with data.workspaces as there.workspaces
+		with data.environments as there.environments
+		with data.freezes as there.freezes
+		with data.maintenance as there.maintenance
+		with data.rates as there.rates
+		with data.risk as there.risk
+} else := answer if {
+	answer := answers(question) with input as doc
+		with data.agents as there.agents
+		with data.approvers as there.approvers
+		with data.roles as there.roles
+		with data.tiers as there.tiers
+		with data.catalogue as there.catalogue
+		with data.leg_templates as there.leg_templates
+		with data.workspaces as there.workspaces
+		with data.environments as there.environments
+		with data.teams as there.teams
+		with data.calendars as there.calendars
+		with data.freezes as there.freezes
+		with data.maintenance as there.maintenance
+		with data.rates as there.rates
+		with data.low_risk_allowlist as there.low_risk_allowlist
+		with data.risk as there.risk
 }
 
 # The same for a denial, with no more of the world than its reason needs: each document of data that is replaced costs the
@@ -537,9 +621,70 @@ else := answer if {
 		with data.agents as there.agents
 		with data.tiers as there.tiers
 		with data.catalogue as there.catalogue
+		with data.workspaces as there.workspaces
+		with data.environments as there.environments
 }
 
 else := ask(question, doc, world)
+
+# The same about many inputs in one world: to replace a document of data costs more than to decide.
+ask_each(question, docs, there) := answer if {
+	answer := [one | some doc in docs; one := anywhere(question, doc)] with data.agents as there.agents
+		with data.approvers as there.approvers
+		with data.roles as there.roles
+		with data.tiers as there.tiers
+		with data.catalogue as there.catalogue
+		with data.leg_templates as there.leg_templates
+		with data.workspaces as there.workspaces
+		with data.environments as there.environments
+		with data.teams as there.teams
+		with data.calendars as there.calendars
+		with data.freezes as there.freezes
+		with data.maintenance as there.maintenance
+		with data.rates as there.rates
+		with data.low_risk_allowlist as there.low_risk_allowlist
+		with data.risk as there.risk
+}
+
+reasons_each(docs, there) := [decision.reason | some decision in ask_each("call", docs, there)]
+
+denied_each(docs, reason) if {
+	decisions := ask_each("call", docs, world)
+	count(decisions) == count(docs)
+	every decision in decisions {
+		[decision.allow, decision.reason] == [false, reason]
+		decision.violations[0].rule == reason
+	}
+}
+
+# What time, rates and overlays say by themselves.
+ask_local(question, doc, there) := answer if {
+	answer := answers(question) with input as doc
+		with data.catalogue as there.catalogue
+		with data.workspaces as there.workspaces
+		with data.environments as there.environments
+		with data.calendars as there.calendars
+		with data.freezes as there.freezes
+		with data.maintenance as there.maintenance
+		with data.rates as there.rates
+}
+
+ask_local_each(question, docs, there) := answer if {
+	answer := [one | some doc in docs; one := anywhere(question, doc)] with data.catalogue as there.catalogue
+		with data.workspaces as there.workspaces
+		with data.environments as there.environments
+		with data.calendars as there.calendars
+		with data.freezes as there.freezes
+		with data.maintenance as there.maintenance
+		with data.rates as there.rates
+}
+
+# A world in which the workspace asks for more.
+overlaid(members) := changed({"workspaces": {"default": members}})
+
+seconds(text) := time.parse_rfc3339_ns(text) / 1000000000
+
+reasons_of(findings) := {finding[0] | some finding in findings}
 
 # For what holds whatever the data are.
 anywhere(question, doc) := answer if answer := answers(question) with input as doc
@@ -572,6 +717,18 @@ else := data.atb.poa.allow if question == "call allowed"
 else := data.atb.issue.allow if question == "draft allowed"
 
 else := data.atb.act_cap if question == "cap"
+
+else := data.atb.calendar_explained if question == "calendar"
+
+else := count([1 | data.atb.overlay_none]) if question == "nothing beyond the base"
+
+else := data.atb.rates_explained if question == "rates"
+
+else := data.atb.overlay_explained if question == "overlay"
+
+else := [data.atb.poa.decision, data.atb.local_matched, data.atb.risk_document] if question == "call, matched, risk"
+
+else := data.atb.risk_document if question == "risk"
 
 else := data.atb.issue_answer(question.draft_gates, data.atb.act_entry, data.atb.approval.requirement) if question.draft_gates
 

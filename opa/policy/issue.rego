@@ -15,6 +15,7 @@ package atb
 #   has proven the types of the data.
 # entrypoint: true
 issue["decision"] := answer if {
+	overlay_none
 	p := input.poa
 	leg := p.leg
 	not leg.dual_control
@@ -24,11 +25,15 @@ issue["decision"] := answer if {
 	input.time < 9000000000
 	catalogue := data.catalogue
 	entry := catalogue[p.act]
+	not entry.privileged
+	not entry.attestations
 	props := entry.parameters.properties
+	near := data.risk.near_limit_percent
 	tiers := data.tiers
 	grade := tiers[entry.tier]
 	agents := data.agents
 	agent := agents[p.sub]
+	not agent.platform
 	raised := {false: 0, true: 2}
 	asked := object.union(grade, object.get(entry, "approval", {}))
 	needed := max([asked.approvals, raised[input.requires_dual_control]])
@@ -58,8 +63,9 @@ issue["decision"] := answer if {
 			entry.bind_request == false
 			{1 | p.req != null} == set()
 		} | {1 |
-			tied := [p.req.digest, p.req.connector, p.req.method, p.req.path]
+			req := p.req
 			call := input.request
+			tied := [req.digest, req.connector, req.method, req.path]
 			tied == [call.digest, call.connector, call.method, call.path]
 			concat("", tied) != ""
 		}),
@@ -95,8 +101,10 @@ issue["decision"] := answer if {
 			}
 			every name, limit in entry.limits {
 				limit == {"max": limit.max}
-				true < params[name]
-				params[name] <= limit.max
+				value := params[name]
+				true < value
+				value <= limit.max
+				value * 100 <= limit.max * near
 			}
 		} | {1 |
 			# None is named: values of unlimited parameters, upper bounds not above the limit.
@@ -115,6 +123,7 @@ issue["decision"] := answer if {
 					con.max < ""
 					kind in ["number", "integer"]
 					{1 | con.max > entry.limits[name].max} == set()
+					{1 | con.max * 100 > entry.limits[name].max * near} == set()
 				}
 				formed != set()
 			}
@@ -154,10 +163,10 @@ issue["decision"] := answer if {
 			} == set()
 		},
 	]
-	answer := issue_answer(gates, entry, requirement)
+	answer := issue_answer(array.concat(gates, [{1}]), entry, requirement)
 }
 
-else := issue_answer([set(), set(), set(), set(), set()], act_listed, approval.requirement)
+else := issue_answer([set(), set(), set(), set(), set(), set()], act_listed, approval.requirement)
 
 # METADATA
 # title: Shorthand for the decision's allow
@@ -174,17 +183,21 @@ issue_answer(gates, entry, requirement) := {
 	"tier": entry.tier,
 	"missing": [name | some name, open in object.union(requirement.roles, {"approval": requirement.required}); open > 0],
 	"obligations": [{"type": "redact_response_log"} | entry.data_class in ["personal", "sensitive"]],
+	"matched": shown.matched,
 	"violations": [],
+	"risk": shown.risk,
 	"requirement": requirement,
 } if {
 	not set() in gates
 	input.approvals == []
+	shown := report_brief(entry)
 }
 
-else := object.union(report_permit(entry, missing), {"requirement": requirement}) if {
+else := object.union(report_permit(entry, missing, shown), {"requirement": requirement}) if {
 	not set() in gates
-	shown := approval.assessment
-	lacking := object.union(shown.roles_missing, {"approval": requirement.required - shown.approved})
+	shown := report_brief(entry)
+	assessed := approval.assessment
+	lacking := object.union(assessed.roles_missing, {"approval": requirement.required - assessed.approved})
 	missing := [name | some name, open in lacking; open > 0]
 }
 
@@ -198,8 +211,10 @@ else := object.union(denial, {"requirement": requirement}) if {
 		{one | gates[2] == set(); some one in issue_call_findings},
 		{one | gates[3] == set(); some one in leg_findings},
 		{one | gates[4] == set(); some one in approval_draft_findings},
+		{one | gates[5] == set(); some one in platform_explained},
+		{one | gates[5] == set(); some one in local_explained},
 	})
-	denial := report_denial(entry, found)
+	denial := report_denial(entry, found, report_shows([gates[2], gates[5]], entry))
 } else := object.union(permit, {"requirement": requirement}) if {
 	unproven := union({
 		{0 | gates[0] == set(); not issue_sound},
@@ -209,11 +224,15 @@ else := object.union(denial, {"requirement": requirement}) if {
 		{4 | gates[2] == set(); not issue_call_fits},
 		{5 | gates[3] == set(); not leg_ok},
 		{6 | gates[4] == set(); not approval_draft_ok},
+		{7 | gates[5] == set(); platform_explained != set()},
+		{8 | gates[5] == set(); local_explained != set()},
 	})
 	unproven == set()
-	permit := report_permit(entry, issue_outstanding)
+	permit := report_permit(entry, issue_outstanding, report_shows([gates[2], gates[5]], entry))
 } else := object.union(report_undefined, {"requirement": requirement})
 
+# METADATA
+# title: The long form of the first gate
 issue_sound if {
 	input.phase == "issue"
 	mandate_sound
@@ -230,6 +249,8 @@ issue_permitted if {
 	issue_call_fits
 	leg_ok
 	approval_draft_ok
+	platform_explained == set()
+	local_explained == set()
 }
 
 # METADATA
@@ -242,12 +263,24 @@ else if {
 	constraints_kept
 }
 
+# METADATA
+# title: What is wrong with the call that a draft names
 issue_call_findings := set() if issue_call_fits
 
 else := (mandate_act_findings | parameters_findings) | constraints_kept_findings
 
-issue_found := (((((issue_phase_findings | mandate_findings) | mandate_ttl_findings) | constraints_form_findings) | issue_call_findings) | leg_findings) | approval_draft_findings
+# METADATA
+# title: All findings, whatever the gates say
+# custom:
+#   owner: agentauth
+#   controls: [ISO 27001 A.5.15]
+issue_found := union({
+	issue_phase_findings, mandate_findings, mandate_ttl_findings, constraints_form_findings, issue_call_findings, leg_findings,
+	approval_draft_findings, platform_explained, local_explained,
+})
 
+# METADATA
+# title: A draft is asked about in its own phase
 issue_phase_findings := set() if input.phase == "issue"
 
 else := {["input_malformed", "/phase"]}
@@ -256,7 +289,12 @@ else := {["input_malformed", "/phase"]}
 # title: What must still come before the mandate can be made
 issue_outstanding := sort([name | some name, open in issue_still; open])
 
+# METADATA
+# title: What may be outstanding
 issue_still := object.union(
-	{class: true | some class, _ in approval_roles_missing},
+	object.union(
+		{class: true | some class, _ in approval_roles_missing},
+		{concat(":", ["attestation", name]): true | some name in attestation_lacking},
+	),
 	{"approval": count(approval_counts) < approval_needed},
 )

@@ -81,6 +81,11 @@ leg_findings := set() if leg_ok
 
 else := leg_explained
 
+# METADATA
+# title: Every reason against the ground
+# custom:
+#   owner: legal
+#   controls: [GDPR Art. 6, GDPR Art. 5(1)(b)]
 leg_explained := union({
 	{one |
 		[1 |

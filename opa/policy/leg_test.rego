@@ -8,31 +8,19 @@ commitment := "hmac-sha-256:0123456789abcdef:ba7816bf8f01cfea414140de5dae2223b00
 
 test_leg_absent_jurisdiction if denied(drop(low, "/poa/leg/jurisdiction"), "leg_incomplete")
 
-test_leg_hostile_jurisdiction if every value in [null, "", 5, [], {}] {
-	doc := put(low, "/poa/leg/jurisdiction", value)
-	denied(doc, "leg_incomplete")
-}
+test_leg_hostile_jurisdiction if denied_each([put(low, "/poa/leg/jurisdiction", value) | some value in [null, "", 5, [], {}]], "leg_incomplete")
 
 test_leg_absent_basis if denied(drop(low, "/poa/leg/basis"), "leg_incomplete")
 
-test_leg_hostile_basis if every value in [null, "", 5, [], {}] {
-	doc := put(low, "/poa/leg/basis", value)
-	denied(doc, "leg_incomplete")
-}
+test_leg_hostile_basis if denied_each([put(low, "/poa/leg/basis", value) | some value in [null, "", 5, [], {}]], "leg_incomplete")
 
 test_leg_absent_ref if denied(drop(low, "/poa/leg/ref"), "leg_incomplete")
 
-test_leg_hostile_ref if every value in [null, "", 5, [], {}] {
-	doc := put(low, "/poa/leg/ref", value)
-	denied(doc, "leg_incomplete")
-}
+test_leg_hostile_ref if denied_each([put(low, "/poa/leg/ref", value) | some value in [null, "", 5, [], {}]], "leg_incomplete")
 
 test_leg_absent_description if denied(drop(low, "/poa/leg/description"), "leg_incomplete")
 
-test_leg_hostile_description if every value in [null, "", 5, [], {}] {
-	doc := put(low, "/poa/leg/description", value)
-	denied(doc, "leg_incomplete")
-}
+test_leg_hostile_description if denied_each([put(low, "/poa/leg/description", value) | some value in [null, "", 5, [], {}]], "leg_incomplete")
 
 test_leg_absent_accountable_party if denied(drop(low, "/poa/leg/accountable_party"), "leg_incomplete")
 
@@ -135,10 +123,7 @@ test_leg_data_subject_in_clear if every value in [
 	denied(doc, "leg_data_subject_in_clear")
 }
 
-test_leg_data_subject_hostile if every value in [null, "", 5, [], {}] {
-	doc := put(consented, "/poa/leg/data_subject", value)
-	denied(doc, "leg_incomplete")
-}
+test_leg_data_subject_hostile if denied_each([put(consented, "/poa/leg/data_subject", value) | some value in [null, "", 5, [], {}]], "leg_incomplete")
 
 test_leg_withdrawn_from_its_day if every day in ["2026-01-01", "2026-09-20", "2026-09-21"] {
 	there := changed({"leg_templates": {"contract": {"withdrawn": day, "withdrawn_reason": "wrong"}}})

@@ -49,6 +49,7 @@ mandate_ttl_fits if {
 # title: The mandate is tied to this very call, or the act does not ask for that
 mandate_bound if {
 	req := input.poa.req
+	{} <= req
 	given := input.request
 	is_string(req.digest)
 	is_string(req.connector)
@@ -81,10 +82,14 @@ default mandate_doc := {}
 
 mandate_doc := input if is_object(input)
 
+# METADATA
+# title: The mandate, empty where it is no object
 default mandate_poa := {}
 
 mandate_poa := mandate_doc.poa if is_object(mandate_doc.poa)
 
+# METADATA
+# title: The caller, empty where it is no object
 default mandate_agent := {}
 
 mandate_agent := mandate_doc.agent if is_object(mandate_doc.agent)
@@ -157,6 +162,8 @@ mandate_unbound := union({
 	},
 })
 
+# METADATA
+# title: Members of the wrong type
 mandate_misshapen contains ["input_malformed", row[0]] if {
 	some row in [
 		["/poa", object.get(mandate_doc, "poa", null), "object"],
@@ -177,6 +184,11 @@ mandate_act_findings := set() if mandate_same_act
 
 else := mandate_act_explained
 
+# METADATA
+# title: What is wrong with the act of the call
+# custom:
+#   owner: broker
+#   controls: [ISO 27001 A.5.15]
 mandate_act_explained := union({
 	{["input_malformed", "/request"] | [1 | {} <= input.request] == []},
 	{["input_malformed", "/request/params"] | [1 | {} <= input.request.params] == []},
@@ -194,6 +206,8 @@ mandate_time_findings := {["mandate_time", "/poa"] |
 	input.time < ""
 } == set()}
 
+# METADATA
+# title: What is wrong with the lifetime of a draft
 mandate_ttl_findings := set() if mandate_ttl_fits
 
 else := {["input_malformed", "/poa/ttl"]} if type_name(object.get(mandate_poa, "ttl", null)) != "number"

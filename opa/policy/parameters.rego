@@ -37,6 +37,11 @@ else := parameters_explained
 # title: A member name as part of a JSON Pointer
 parameters_pointer(base, name) := concat("/", [base, replace(replace(name, "~", "~0"), "/", "~1")])
 
+# METADATA
+# title: Every parameter that is unknown, missing or of the wrong type
+# custom:
+#   owner: broker
+#   controls: [ISO 27001 A.8.26]
 parameters_explained := union({
 	{["unknown_parameter", parameters_pointer("/request/params", name)] |
 		{} <= input.request.params

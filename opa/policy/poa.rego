@@ -8,6 +8,8 @@
 #
 #     mandate       input_malformed, unknown_act, holder_mismatch, workspace_mismatch, act_mismatch, tier_mismatch,
 #                   mandate_time, request_binding_required, request_mismatch
+#     unmandated    unmandated_not_allowed
+#     platform      platform_mismatch
 #     parameters    unknown_parameter, missing_parameter, parameter_type
 #     constraints   constraint_invalid, unknown_constraint, constraint_exceeds_limit, constraint_violated,
 #                   limit_exceeded
@@ -20,6 +22,12 @@
 #                   delegator_is_accountable_party, delegation_to_self, delegation_not_allowed, delegation_scope,
 #                   delegator_not_entitled, delegator_not_in_force, same_person, approval_too_many, approval_missing,
 #                   role_missing, ticket_missing, leg_approval_shape
+#     privileged    privileged_target
+#     attestation   attestation_missing
+#     calendar      change_freeze, maintenance_window, holiday, outside_hours
+#     rates         rate_limited
+#     overlay       act_denied_here, sensitive_path, restricted_pattern, and limit_exceeded, constraint_exceeds_limit
+#     risk          risk_threshold
 #     report        policy_undefined (no rule could say why; never expected)
 # authors:
 #   - Broker team
@@ -30,8 +38,8 @@ package atb
 # METADATA
 # title: The decision
 # description: >-
-#   `{allow, reason, tier, missing, obligations, violations}`. One body, because a rule costs as much as fifteen
-#   comparisons. Nine gates; a gate is `{1}` when the usual case of its group holds. It may be narrower than the rules
+#   `{allow, reason, tier, missing, obligations, matched, violations, risk}`. One body, because a rule costs as much as
+#   fifteen comparisons. Ten gates; a gate is `{1}` when the usual case of its group holds. It may be narrower than the rules
 #   (a rare kind of limit, the last day of a template), never wider. Behind a gate that is empty the findings of its
 #   group are looked for, and only they deny.
 #
@@ -50,9 +58,24 @@ poa["decision"] := answer if {
 	agent := agents[p.sub]
 	names := split(p.act, ".")
 	family := concat("", [names[0], ".*"])
-	gates := [
-		# Holder, workspace, tier, act.
+	points := data.risk
+	spaces := data.workspaces
+	plain := {1 |
+		# Nothing but the base is asked: no overlay, privileged value, attestation, freeze, window, rate or threshold.
+		[data.environments, data.freezes, data.maintenance, data.rates, points.threshold] == [{}, {}, {}, [], 100]
+		points.base.environment[input.environment]
+		not points.calendar
+		not entry.privileged
+		not entry.attestations
 		{1 |
+			row := spaces[input.workspace]
+			not row in [{"free_form_leg": false}, {"free_form_leg": true}]
+		} == set()
+	}
+	gates := [
+		# Holder, platform, workspace, tier, act.
+		{1 |
+			not agent.platform
 			input.phase == "call"
 			p.sub == input.agent.id
 			p.tier == entry.tier
@@ -106,12 +129,14 @@ poa["decision"] := answer if {
 				kept != set()
 			}
 		},
-		# The limits of the catalogue: upper bounds.
+		# The limits of the catalogue: upper bounds, and amounts that are not close to them.
 		{1 |
 			every name, limit in entry.limits {
 				limit == {"max": limit.max}
-				true < params[name]
-				params[name] <= limit.max
+				value := params[name]
+				true < value
+				value <= limit.max
+				value * 100 <= limit.max * points.near_limit_percent
 			}
 		},
 		# The legal ground.
@@ -135,7 +160,8 @@ poa["decision"] := answer if {
 			not form.withdrawn
 		},
 		(# Approvals: nobody is asked and nobody brought, or every one brought counts, each in its own name.
-		{1 |
+		({1 |
+			plain != set()
 			input.approvals == []
 			input.requires_dual_control == false
 			grade.approvals == 0
@@ -144,76 +170,83 @@ poa["decision"] := answer if {
 			not leg.approval
 			not leg.dual_control
 		} | {1 |
-			given := input.approvals
-			[] < given
-			given < {}
+			# One, where nothing asks for more.
+			plain != set()
+			first := input.approvals[0]
+			input.approvals == [first]
 			approvers := data.approvers
-			operator := agent.operator
-			"" < operator
-			operator < []
-			every one in given {
-				who := approvers[one.id]
-				{1 |
-					who.valid_from
-					not approval_in_force(who, one)
-				} == set()
-				{1 |
-					who.valid_until
-					not approval_in_force(who, one)
-				} == set()
-				not one.on_behalf_of
-				entry.tier in who.tiers
-				input.workspace in who.workspaces
-				{1 |
-					not "*" in who.acts
-					not family in who.acts
-				} == set()
-			}
-			ids := [one.id | some one in given]
-			people := {approvers[id].person | some id in ids}
-			concat("", people) != ""
-			not p.sub in ids
-			not operator in people
-			answers := leg.accountable_party.id
-			not answers in ids
-			not answers in people
-			size := count(people)
-			size == count(ids)
-			size <= 8
-			size >= grade.approvals
-			shaped := {1 |
-				leg.dual_control.required == true
-				named := leg.dual_control.approvers
-				[] < named
-				named < {}
-				ids == [one.id | some one in named]
-				size >= 2
-				not leg.approval
-			} | {1 |
-				grade.approvals == 1
-				not entry.approval
-				input.requires_dual_control == false
-				ids == [leg.approval.approver_id]
-				not leg.dual_control
-			}
-			shaped != set()
-			headed := {1 |
-				grade.roles == {}
-				not entry.approval
-			} | {1 |
-				asked := object.union(grade, object.get(entry, "approval", {}))
-				size >= asked.approvals
-				roles := data.roles
-				short := {class |
-					some class, least in asked.roles
-					count({id | some id in ids; true in [roles[class][role] | some role in approvers[id].roles]}) < least
-				}
-				short == set()
-			}
-			headed != set()
+			who := approvers[first.id]
+			leg.approval.approver_id == first.id
+			not leg.dual_control
+			not first.on_behalf_of
+			not who.valid_from
+			not who.valid_until
+			grade.approvals == 1
+			grade.roles == {}
+			not entry.approval
+			input.requires_dual_control == false
+			entry.tier in who.tiers
+			input.workspace in who.workspaces
+			{family, "*"} & {pattern | some pattern in who.acts} != set()
+			concat("", [who.person, agent.operator, first.id]) != ""
+			agent.operator != ""
+			leg.accountable_party.id
+			not who.person in [agent.operator, leg.accountable_party.id]
+			not first.id in [p.sub, leg.accountable_party.id]
+		}) | {1 |
+			# Two people.
+			plain != set()
+			first := input.approvals[0]
+			second := input.approvals[1]
+			input.approvals == [first, second]
+			control := leg.dual_control
+			control.required == true
+			control.approvers[0].id == first.id
+			control.approvers[1].id == second.id
+			not control.approvers[2]
+			not leg.approval
+			approvers := data.approvers
+			one := approvers[first.id]
+			other := approvers[second.id]
+			not first.on_behalf_of
+			not second.on_behalf_of
+			not one.valid_from
+			not one.valid_until
+			not other.valid_from
+			not other.valid_until
+			entry.tier in one.tiers
+			entry.tier in other.tiers
+			input.workspace in one.workspaces
+			input.workspace in other.workspaces
+			wide := {family, "*"}
+			wide & {pattern | some pattern in one.acts} != set()
+			wide & {pattern | some pattern in other.acts} != set()
+			concat("", [one.person, other.person, agent.operator, first.id, second.id]) != ""
+			agent.operator != ""
+			leg.accountable_party.id
+			barred := [p.sub, agent.operator, leg.accountable_party.id]
+			not one.person in barred
+			not other.person in barred
+			not first.id in barred
+			not second.id in barred
+			one.person != other.person
+			grade.approvals <= 2
+			asked := object.union(grade, object.get(entry, "approval", {}))
+			asked.approvals <= 2
+			roles := data.roles
+			{class |
+				some class, least in asked.roles
+				count([1 |
+					some who in [one, other]
+					true in [roles[class][role] | some role in who.roles]
+				]) < least
+			} == set()
 		}),
 		(# The ticket.
-		{1 | grade.ticket == false} | {1 |
+		{1 |
+			grade.ticket == false
+			plain != set()
+		} | {1 |
 			grade.ticket == true
 			ticket := [leg.ticket.system, leg.ticket.ref]
 			concat("", ticket) != ""
@@ -224,17 +257,22 @@ poa["decision"] := answer if {
 			entry.bind_request == false
 			{1 | p.req != null} == set()
 		} | {1 |
-			tied := [p.req.digest, p.req.connector, p.req.method, p.req.path]
+			req := p.req
+			tied := [req.digest, req.connector, req.method, req.path]
 			tied == [call.digest, call.connector, call.method, call.path]
 			concat("", tied) != ""
 		}),
+		# Time, rates, overlays.
+		plain,
 	]
 	answer := poa_answer(gates, entry)
 }
 
-else := poa_answer([set(), set(), set(), set(), set(), set(), set(), set(), set()], act_entry) if act_grade
+else := unmandated_decision if unmandated
 
-else := poa_answer([set(), set(), {1}, {1}, {1}, set(), {1}, {1}, {1}], {})
+else := poa_answer([set(), set(), set(), set(), set(), set(), set(), set(), set(), set()], act_entry) if act_grade
+
+else := poa_answer([set(), set(), {1}, {1}, {1}, set(), {1}, {1}, {1}, set()], {})
 
 # METADATA
 # title: Shorthand for the decision's allow
@@ -251,9 +289,12 @@ poa_answer(gates, entry) := {
 	"tier": entry.tier,
 	"missing": [],
 	"obligations": [{"type": "redact_response_log"} | entry.data_class in ["personal", "sensitive"]],
+	"matched": shown.matched,
 	"violations": [],
+	"risk": shown.risk,
 } if {
 	not set() in gates
+	shown := report_brief(entry)
 }
 
 else := denial if {
@@ -291,8 +332,9 @@ else := denial if {
 			not approval_ticketed
 		},
 		{one | gates[8] == set(); some one in mandate_unbound},
+		{one | gates[9] == set(); some one in local_explained},
 	})
-	denial := report_denial(entry, found)
+	denial := report_denial(entry, found, report_shows([gates[4], gates[9]], entry))
 } else := permit if {
 	unproven := union({
 		{0 | gates[0] == set(); not poa_sound},
@@ -304,18 +346,27 @@ else := denial if {
 		{6 | gates[6] == set(); not approval_ok},
 		{7 | gates[7] == set(); not approval_ticketed},
 		{8 | gates[8] == set(); not mandate_bound},
+		{9 | gates[9] == set(); local_explained != set()},
 	})
 	unproven == set()
-	permit := report_permit(entry, [])
+	permit := report_permit(entry, [], report_shows([gates[4], gates[9]], entry))
 } else := report_undefined
 
+# METADATA
+# title: The holder, the platform and the act of the call, whatever the gates say
 poa_sound if {
 	input.phase == "call"
+	platform_explained == set()
 	mandate_sound
 	mandate_same_act
 }
 
-poa_call_explained := mandate_act_explained | {["input_malformed", "/phase"] |
+# METADATA
+# title: What is wrong with the call itself
+# custom:
+#   owner: broker
+#   controls: [ISO 27001 A.5.15]
+poa_call_explained := (mandate_act_explained | platform_explained) | {["input_malformed", "/phase"] |
 	object.get(mandate_doc, "phase", null) != "call"
 }
 
@@ -324,5 +375,5 @@ poa_call_explained := mandate_act_explained | {["input_malformed", "/phase"] |
 # description: The tests hold the decision against it.
 poa_found := union({
 	mandate_explained, mandate_unbound, poa_call_explained, mandate_time_findings, parameters_explained, constraints_form_explained,
-	constraints_kept_explained, leg_explained, approval_explained, approval_ticket_explained,
+	constraints_kept_explained, leg_explained, approval_explained, approval_ticket_explained, local_explained,
 })

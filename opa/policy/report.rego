@@ -9,17 +9,23 @@ package atb
 # title: A denial
 # description: >-
 #   The first finding in the order of priority gives the reason; all of them are listed. Undefined where there is none.
-#   `missing` names what would have to come: what the reasons say, and the classes of roles that nobody holds yet.
-report_denial(entry, found) := {
+#   `missing` names what would have to come: what the reasons say, the classes of roles that nobody holds yet, and what
+#   nobody has attested.
+report_denial(entry, found, shown) := {
 	"allow": false,
 	"reason": first[1],
 	"tier": object.get(entry, "tier", null),
-	"missing": sort({reasons[row[1]].missing | some row in rows} | {class |
+	"missing": sort((({reasons[row[1]].missing | some row in rows} | {class |
 		"role_missing" in codes
 		some class, _ in approval_roles_missing
-	}),
+	}) | {concat(":", ["attestation", name]) |
+		"attestation_missing" in codes
+		some name in attestation_lacking
+	})),
 	"obligations": [],
+	"matched": shown.matched,
 	"violations": [{"rule": row[1], "pointer": row[2], "detail": reasons[row[1]].detail} | some row in rows],
+	"risk": shown.risk,
 } if {
 	reasons := data.reasons
 	rows := sort([[reasons[one[0]].rank, one[0], one[1]] | some one in found])
@@ -35,19 +41,63 @@ report_undefined := {
 	"tier": act_tier,
 	"missing": [],
 	"obligations": [],
+	"matched": report_shown.matched,
 	"violations": [{"rule": "policy_undefined", "pointer": "", "detail": data.reasons.policy_undefined.detail}],
+	"risk": report_shown.risk,
 }
+
+# METADATA
+# title: What every answer shows
+report_shown := {"matched": local_matched, "risk": risk_document}
 
 # METADATA
 # title: A permission
 # description: >-
 #   In phase issue, `missing` names what must still come before a mandate is made. Answers that carry personal data
 #   are not written to logs.
-report_permit(entry, missing) := {
+report_permit(entry, missing, shown) := {
 	"allow": true,
 	"reason": "ok",
 	"tier": entry.tier,
 	"missing": missing,
 	"obligations": [{"type": "redact_response_log"} | entry.data_class in ["personal", "sensitive"]],
+	"matched": shown.matched,
 	"violations": [],
+	"risk": shown.risk,
 }
+
+# METADATA
+# title: What an answer shows where nothing but the base is asked
+# description: Undefined for a template that is not known.
+report_brief(entry) := {
+	"matched": [
+		concat(":", ["act", p.act]),
+		tier.factor,
+		concat("", ["template:", id, "@", form.version]),
+		concat(":", ["workspace", input.workspace]),
+		place.factor,
+	],
+	"risk": {
+		"score": ((tier.points + class.points) + undone.points) + place.points,
+		"contributions": [tier, class, undone, place],
+	},
+} if {
+	p := input.poa
+	id := p.leg.template.id
+	templates := data.leg_templates
+	form := templates[id]
+	base := data.risk.base
+	tier := base.tier[entry.tier]
+	class := base.data_class[entry.data_class]
+	undone := base.reversibility[entry.reversibility]
+	place := base.environment[input.environment]
+}
+
+# METADATA
+# title: What an answer shows
+# description: >-
+#   `gates` are the one for limits and the one for what overlays and risk ask: behind both, what is at hand is enough.
+report_shows(gates, entry) := shown if {
+	not set() in gates
+	shown := report_brief(entry)
+} else := report_shown

@@ -1,0 +1,81 @@
+package atb_test
+
+bare := put(put(low, "/poa", null), "/unmandated", true)
+
+unmandated_reason(doc, there) := call_in(there, doc).reason
+
+test_unmandated_low_is_allowed if {
+	decision := call_in(world, bare)
+	decision.allow == true
+	[decision.reason, decision.tier, decision.violations] == ["ok", "low", []]
+	decision.matched == ["act:erp.vendor.read", "tier:low", "workspace:default", "environment:production", "allowlist:low_risk"]
+}
+
+test_unmandated_only_where_the_configuration_says_so if denied_each([drop(bare, "/unmandated"), put(bare, "/unmandated", false), put(bare, "/unmandated", "true"), put(bare, "/unmandated", 1)], "input_malformed")
+
+test_unmandated_never_where_a_mandate_is_there if denied_each([put(bare, "/poa", value) | some value in [{}, [], "x", 5, false]], "input_malformed")
+
+test_unmandated_a_mandate_is_judged_as_one if denied(put(put(low, "/unmandated", true), "/poa/tier", "high"), "tier_mismatch")
+
+test_unmandated_without_poa_at_all_is_malformed if unmandated_reason(drop(bare, "/poa"), world) == "input_malformed"
+
+listed(act, members) := changed({"low_risk_allowlist": {"acts": {"erp.vendor.read": act}}, "catalogue": {"erp.vendor.read": members}})
+
+test_unmandated_list_table if every row in [
+	[true, {}, "ok"], [false, {}, "unmandated_not_allowed"], ["true", {}, "unmandated_not_allowed"],
+	[true, {"tier": "medium"}, "unmandated_not_allowed"], [true, {"reversibility": "reversible"}, "unmandated_not_allowed"],
+	[true, {"bind_request": true}, "unmandated_not_allowed"], [true, {"attestations": {"seen": "I saw it"}}, "unmandated_not_allowed"],
+	[true, {"approval": {"approvals": 1}}, "unmandated_not_allowed"],
+] {
+	unmandated_reason(bare, listed(row[0], row[1])) == row[2]
+}
+
+test_unmandated_not_listed if {
+	decision := call_in(put(world, "/low_risk_allowlist", {"acts": {}}), bare)
+	decision.reason == "unmandated_not_allowed"
+	decision.missing == ["mandate"]
+	decision.tier == "low"
+}
+
+test_unmandated_ticket if unmandated_reason(bare, changed({"tiers": {"low": {"ticket": true}}})) == "unmandated_not_allowed"
+
+test_unmandated_unknown_act if rules_of(call_in(world, put(bare, "/request/act", "erp.vendor.burn"))) == ["unknown_act"]
+
+malformed_rows := [
+	["/phase", "issue"], ["/approvals", [{"id": "x"}]], ["/approvals", null], ["/requires_dual_control", true],
+	["/agent/id", 5], ["/workspace", null], ["/time", "now"], ["/request/params", []], ["/environment", "moon"],
+]
+
+test_unmandated_malformed_table if {
+	docs := [put(bare, row[0], row[1]) | some row in malformed_rows]
+	found := [decision.violations[0].pointer | some decision in ask_each("call", docs, world)]
+	found == [row[0] | some row in malformed_rows]
+	denied_each(docs, "input_malformed")
+}
+
+test_unmandated_absent_table if {
+	paths := ["/phase", "/approvals", "/requires_dual_control", "/agent/id", "/workspace", "/time", "/request/params"]
+	docs := [drop(bare, path) | some path in paths]
+	[decision.violations[0].pointer | some decision in ask_each("call", docs, world)] == paths
+	denied_each(docs, "input_malformed")
+}
+
+test_unmandated_is_held_by_every_other_layer if every row in [
+	[put(bare, "/workspace", "other"), world, "workspace_mismatch"],
+	[put(bare, "/request/params", {}), world, "missing_parameter"],
+	[put(bare, "/request/params", {"vendor_id": 5}), world, "parameter_type"],
+	[bare, changed({"catalogue": {"erp.vendor.read": {"limits": {"vendor_id": {"max_length": 3}}}}}), "limit_exceeded"],
+	[bare, bound_to({"authorities": ["sha-256:aa"]}), "platform_mismatch"],
+	[bare, changed({"freezes": {"f": span({"from": "2026-09-01T00:00:00Z"})}}), "change_freeze"],
+	[bare, limited({}), "rate_limited"],
+	[bare, overlaid({"denied": ["erp.*"]}), "act_denied_here"],
+	[bare, overlaid({"approvals": {"low": {"approvals": 1}}}), "unmandated_not_allowed"],
+	[bare, overlaid({"risk_threshold": 0}), "unmandated_not_allowed"],
+] {
+	unmandated_reason(row[0], row[1]) == row[2]
+}
+
+test_unmandated_hole_in_the_findings_does_not_permit if {
+	answer := ask("call", bare, put(world, "/low_risk_allowlist", {"acts": {}})) with data.atb.unmandated_explained as set()
+	answer.reason == "policy_undefined"
+}
