@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::facts;
 use super::ports::{Burn, BurnError, CallDirectory, Clock, Entropy, Ledger, PolicyPoint};
+use super::recording;
 use super::refusal::{Code, Refusal};
 use super::view;
 use super::wanted::{NamedCall, Wanted, missing_for};
@@ -17,7 +18,7 @@ use super::withdrawals::LegWithdrawals;
 use crate::domain::action::CallRequest;
 use crate::domain::id::{DecisionId, EventId, WorkspaceId};
 use crate::domain::jose::MandateKeys;
-use crate::domain::ledger::{Entry, EventType, Receipt, Subject};
+use crate::domain::ledger::{Entry, EventType, PolicyRule, Receipt, Subject};
 use crate::domain::leg::GroundDefect;
 use crate::domain::mandate::{
     BoundMandate, Expected, MandateError, ProvenApprovals, UnverifiedMandate, VerifiedMandate,
@@ -211,7 +212,8 @@ impl Broker {
             calls,
         };
         let spent = self.entry(attempt, EventType::BrokerDecision, true, "ok");
-        let replayed = self.entry(attempt, EventType::PoaSingleUseReplayBlocked, false, "mandate_replayed");
+        let mut replayed = self.entry(attempt, EventType::PoaSingleUseReplayBlocked, false, "mandate_replayed");
+        replayed.subject = replayed.subject.without_input();
         match self.ports.ledger.burn_and_record(burn, spent, replayed).await {
             Ok(receipt) => Ok((decision, receipt)),
             Err(BurnError::Replayed(_)) => {
@@ -244,7 +246,9 @@ impl Broker {
         let leg = &mandate.claims().leg;
         self.ports.withdrawn.check(leg).map_err(|defect| ground_refused(&defect))?;
         let input = facts::of_call(mandate, call, approvals, &attempt.workspace, attempt.arrived);
-        let judged = self.ports.policy.decide(input).await;
+        let judged = self.ports.policy.decide(input.clone()).await;
+        recording::of(PolicyRule::PoaDecision, &input, &judged, &call.act, self.ports.entropy.as_ref())
+            .onto(&mut attempt.subject);
         attempt.subject.bundle = Some(judged.bundle.revision().clone());
         attempt.subject.bundle_digest = Some(judged.bundle.digest());
         attempt.subject.tier = judged.verdict.tier;

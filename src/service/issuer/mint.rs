@@ -1,9 +1,11 @@
 //! From a yes to a mandate: claims, signature, record, release.
 
+use std::sync::Arc;
+
 use super::{Admitted, Issuer, Minted, facts, subject_of, template_name};
 use crate::domain::approval::{Ask, Challenge, ChallengeClosed, ChallengeDraft, NotEnough};
 use crate::domain::id::{ChallengeId, DecisionId};
-use crate::domain::ledger::{EventType, Subject};
+use crate::domain::ledger::{EventType, PolicyRecord, PolicyRule, Subject};
 use crate::domain::leg::{Approvals, Leg};
 use crate::domain::mandate::{Claims, SealedMandate, UnsignedMandate};
 use crate::domain::policy::{Assessment, Bundle};
@@ -11,6 +13,7 @@ use crate::domain::spiffe::VerifiedSvid;
 use crate::domain::time::Timestamp;
 use crate::service::facts::Asked;
 use crate::service::ports::{AdvanceError, Stored};
+use crate::service::recording;
 use crate::service::refusal::{Code, Refusal};
 use crate::service::view;
 use crate::service::wanted::Wanted;
@@ -21,12 +24,13 @@ const RETRIES: usize = 16;
 impl Issuer {
     /// A mandate for which nobody had to agree.
     pub(super) async fn mint_at_once(&self, admitted: Admitted) -> Result<Minted, Refusal> {
-        let Admitted { bundle, draft, decision_id } = admitted;
+        let Admitted { bundle, draft, decision_id, record } = admitted;
         let now = self.now();
         let leg = draft.ask.leg.clone().with(Approvals::None);
         let sealed = self.seal(&draft, &bundle, leg, now)?;
-        let subject =
+        let mut subject =
             Subject { template: Some(template_name(&draft.ask)), ..self.issuance(&sealed, &bundle, decision_id) };
+        record.onto(&mut subject);
         let entry = self.entry(EventType::PoaIssued, draft.workspace, subject);
         let receipt = self.ports.ledger.record(entry).await?;
         release(sealed, &receipt, decision_id)
@@ -64,7 +68,7 @@ impl Issuer {
             *subject = subject_of(&stored.value);
             self.not_withdrawn(stored.value.ask().leg.as_leg())?;
             match stored.value.clone().approved(self.now()) {
-                Ok(_) => return self.redeem(stored).await.map(Box::new).map(super::Issued::Minted),
+                Ok(_) => return self.redeem(stored, subject).await.map(Box::new).map(super::Issued::Minted),
                 Err(ChallengeClosed::StillPending) => {}
                 Err(closed) => return Err(self.closed(stored, closed).await),
             }
@@ -125,10 +129,10 @@ impl Issuer {
 
     /// Mints on an approved challenge: state, record and mandate in one transaction, at most once. A refusal is for its
     /// caller to record.
-    pub(super) async fn redeem(&self, mut stored: Stored<Challenge>) -> Result<Minted, Refusal> {
+    pub(super) async fn redeem(&self, mut stored: Stored<Challenge>, subject: &mut Subject) -> Result<Minted, Refusal> {
         for _ in 0..RETRIES {
             let id = stored.value.id();
-            match self.try_redeem(stored).await {
+            match self.try_redeem(stored, subject).await {
                 Err(Retry::Conflict) => {}
                 Err(Retry::Refused(refusal)) => return Err(refusal),
                 Ok(minted) => return Ok(minted),
@@ -139,7 +143,7 @@ impl Issuer {
         Err(Refusal::new(Code::Busy, "the challenge changes too fast; ask again"))
     }
 
-    async fn try_redeem(&self, stored: Stored<Challenge>) -> Result<Minted, Retry> {
+    async fn try_redeem(&self, stored: Stored<Challenge>, asked: &mut Subject) -> Result<Minted, Retry> {
         let now = self.now();
         let decision_id = self.decision_id();
         let approved = match stored.value.clone().approved(now) {
@@ -148,8 +152,8 @@ impl Issuer {
         };
         self.not_withdrawn(stored.value.ask().leg.as_leg()).map_err(|r| Retry::Refused(r.decided(decision_id)))?;
         self.prove_votes(&stored.value).map_err(|refusal| Retry::Refused(refusal.decided(decision_id)))?;
-        let allowed = self.still_allowed(&stored.value, now).await;
-        let (bundle, assessment) = allowed.map_err(|refusal| {
+        let allowed = self.still_allowed(&stored.value, now, asked).await;
+        let (bundle, assessment, record) = allowed.map_err(|refusal| {
             let refusal = refusal.wanting(|| Wanted::for_draft(stored.value.draft()));
             Retry::Refused(refusal.decided(decision_id))
         })?;
@@ -162,12 +166,13 @@ impl Issuer {
         let claims = self.claims(&draft, &bundle, leg, jti, now);
         let sealed = self.sign(claims).map_err(Retry::Refused)?;
         let event = if dual { EventType::PoaIssuedDualControl } else { EventType::PoaIssued };
-        let subject = Subject {
+        let mut subject = Subject {
             challenge_id: Some(redeemed.id()),
             template: Some(template_name(&draft.ask)),
             approvers: subject_of(&redeemed).approvers,
             ..self.issuance(&sealed, &bundle, decision_id)
         };
+        record.onto(&mut subject);
         let entry = self.entry(event, draft.workspace, subject);
         match self.ports.challenges.advance(stored.version, &redeemed, entry).await {
             Ok(receipt) => release(sealed, &receipt, decision_id).map_err(Retry::Refused),
@@ -182,7 +187,8 @@ impl Issuer {
         &self,
         challenge: &Challenge,
         now: Timestamp,
-    ) -> Result<(std::sync::Arc<Bundle>, Assessment), Refusal> {
+        subject: &mut Subject,
+    ) -> Result<(Arc<Bundle>, Assessment, PolicyRecord), Refusal> {
         let draft = challenge.draft();
         let call = draft.call.as_ref().map(|view| {
             let b = view.binding.clone();
@@ -204,10 +210,15 @@ impl Issuer {
             workspace: &draft.workspace,
         };
         let facts = challenge.approval_facts();
-        let judged = self.ports.policy.issue(facts::of_request(asking, &facts, now)).await;
-        let mut unused = Subject::default();
-        let requirement = self.allowed(&judged, &mut unused)?;
-        let assessed = self.ports.policy.assess(facts::of_request(asking, &facts, now)).await;
+        let input = facts::of_request(asking, &facts, now);
+        let judged = self.ports.policy.issue(input.clone()).await;
+        let (act, entropy) = (&draft.ask.act, self.ports.entropy.as_ref());
+        let record = recording::of(PolicyRule::IssueDecision, &input, &judged, act, entropy);
+        record.clone().onto(subject);
+        let requirement = self.allowed(&judged, subject)?;
+        let assessed = self.ports.policy.assess(input.clone()).await;
+        // Until it is met, the assessment is the verdict that counts.
+        recording::of(PolicyRule::ApprovalAssessment, &input, &assessed, act, entropy).onto(subject);
         if let Some(fault) = assessed.verdict.fault {
             let reason = fault.to_string();
             return Err(Refusal::because(
@@ -225,7 +236,7 @@ impl Issuer {
             return Err(Refusal::because(Code::Denied, "view_changed", detail));
         }
         self.confirm_ticket(&requirement, &draft.ask, &draft.workspace).await?;
-        Ok((judged.bundle, assessed.verdict))
+        Ok((judged.bundle, assessed.verdict, record))
     }
 
     fn seal(

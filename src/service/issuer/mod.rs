@@ -20,6 +20,7 @@ use josekit::jws::JwsSigner;
 
 use super::facts::{self, Asked};
 use super::ports::{AdvanceError, CallDirectory, Challenges, Clock, Entropy, Judged, Ledger, PolicyPoint, Tickets};
+use super::recording;
 use super::refusal::{Code, Refusal};
 use super::wanted::Wanted;
 use super::withdrawals::LegWithdrawals;
@@ -27,7 +28,7 @@ use crate::domain::action::CallRequest;
 use crate::domain::approval::{Ask, CallView, Challenge, ChallengeDraft};
 use crate::domain::id::{ChallengeId, DecisionId, EventId, Jti, KeyId, WorkspaceId};
 use crate::domain::json;
-use crate::domain::ledger::{Entry, EventType, Subject};
+use crate::domain::ledger::{Entry, EventType, PolicyRecord, PolicyRule, Subject};
 use crate::domain::leg::Commit;
 use crate::domain::mandate::Mandate;
 use crate::domain::policy::{Bundle, IssueDecision, Requirement};
@@ -113,6 +114,7 @@ struct Admitted {
     bundle: Arc<Bundle>,
     draft: ChallengeDraft,
     decision_id: DecisionId,
+    record: PolicyRecord,
 }
 
 impl Issuer {
@@ -206,7 +208,10 @@ impl Issuer {
             requires_dual_control: request.requires_dual_control,
             workspace: &workspace,
         };
-        let judged = self.ports.policy.issue(facts::of_request(asking, &[], now)).await;
+        let input = facts::of_request(asking, &[], now);
+        let judged = self.ports.policy.issue(input.clone()).await;
+        let record = recording::of(PolicyRule::IssueDecision, &input, &judged, &ask.act, self.ports.entropy.as_ref());
+        record.clone().onto(subject);
         let required = judged.verdict.requirement.clone();
         let requirement = self.allowed(&judged, subject).map_err(|refusal| {
             let view = call.as_ref().map(CallView::from);
@@ -234,7 +239,7 @@ impl Issuer {
             free_form_leg,
             reask_of: None,
         };
-        Ok(Admitted { bundle: judged.bundle, draft, decision_id })
+        Ok(Admitted { bundle: judged.bundle, draft, decision_id, record })
     }
 
     fn allowed(&self, judged: &Judged<IssueDecision>, subject: &mut Subject) -> Result<Requirement, Refusal> {
@@ -287,6 +292,7 @@ impl Issuer {
         let mut subject = subject_of(challenge);
         subject.decision_id = Some(admitted.decision_id);
         subject.bundle_digest = Some(admitted.bundle.digest());
+        admitted.record.clone().onto(&mut subject);
         if let Some(reask) = challenge.draft().reask_of {
             subject.detail.insert("reask_of".to_owned(), reask.challenge.to_string());
             subject.detail.insert("reask".to_owned(), reask.nth.to_string());
