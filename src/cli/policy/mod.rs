@@ -2,7 +2,10 @@
 //! `domain::policy`'s to say, this reads files and prints.
 
 mod acts;
+mod diff;
 mod files;
+mod history;
+mod replay;
 
 use std::process::ExitCode;
 
@@ -18,6 +21,10 @@ pub struct Args {
 enum PolicyCommand {
     /// List the acts of a bundle: how dangerous each is, what it takes and who must agree.
     Acts(acts::Args),
+    /// Ask recorded decisions again of the bundle that gave them.
+    Replay(replay::Args),
+    /// Ask recorded decisions of two bundles and say what a candidate changes.
+    Diff(Box<diff::Args>),
 }
 
 /// Runs `atb policy`.
@@ -27,5 +34,7 @@ enum PolicyCommand {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         PolicyCommand::Acts(args) => acts::run(&args),
+        PolicyCommand::Replay(args) => replay::run(args).await,
+        PolicyCommand::Diff(args) => diff::run(&args),
     }
 }
