@@ -23,7 +23,7 @@ use super::entry::Subject;
 use crate::domain::id::Sha256Digest;
 use crate::domain::json;
 
-/// The largest input, and the largest openings, that are recorded. Of a larger input the digest is recorded.
+/// The largest input that is recorded, with clear values or with commitments. Of a larger one the digest is recorded.
 pub const MAX_RECORDED_BYTES: usize = 32 * 1024;
 /// Objects whose members are values of parameters, or constraints on them, by the parameters' names.
 const BY_PARAMETER: [&str; 2] = ["/request/params", "/poa/con"];
@@ -291,13 +291,13 @@ impl PolicyRecord {
     ) -> Self {
         let verdict_digest = verdict_digest(verdict);
         let nothing = Self { rule, input: None, input_digest: None, verdict_digest, openings: None };
-        let Some((input, openings)) = RecordedInput::commit(input, loggable, salt) else { return nothing };
-        if input.as_json().len() > MAX_RECORDED_BYTES || openings.to_stored().len() > MAX_RECORDED_BYTES {
+        let Some((recorded, openings)) = RecordedInput::commit(input, loggable, salt) else { return nothing };
+        if recorded.as_json().len().max(input.len()) > MAX_RECORDED_BYTES {
             // Of the form with commitments, so that the digest does not let anybody guess at values.
-            return Self { input_digest: Some(Sha256Digest::of(input.as_json().as_bytes())), ..nothing };
+            return Self { input_digest: Some(Sha256Digest::of(recorded.as_json().as_bytes())), ..nothing };
         }
         let openings = (!openings.values.is_empty()).then(|| Arc::new(openings));
-        Self { input: Some(input), openings, ..nothing }
+        Self { input: Some(recorded), openings, ..nothing }
     }
 
     /// Puts it into what an entry says.

@@ -303,10 +303,12 @@ fn mark(loosens: bool, accepted: Option<&str>) -> &'static str {
     }
 }
 
-/// One line without control characters, bounded.
+/// One line without what a terminal or a reader could take for something else, bounded.
 fn plain(text: &str) -> String {
     const MOST: usize = 300;
-    text.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let hides =
+        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    text.chars().take(MOST).map(|c| if c.is_control() || hides(c) { ' ' } else { c }).collect()
 }
 
 /// A code span that nothing ends but its own end, in a table too.
