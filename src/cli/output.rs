@@ -33,6 +33,12 @@ pub fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// A line on a terminal's stderr that the next one replaces; an empty one takes it away.
+pub fn progress(text: &str) {
+    let mut stderr = std::io::stderr();
+    let _ = write!(stderr, "\r\u{1b}[K{text}").and_then(|()| stderr.flush());
+}
+
 /// One line on stdout. A reader that went away ends the output, not the command.
 pub fn line(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");

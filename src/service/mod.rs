@@ -8,6 +8,8 @@ pub mod wanted;
 
 pub mod facts;
 
+pub mod recording;
+
 pub mod issuer;
 
 pub mod notifier;

@@ -32,6 +32,7 @@ mod operator;
 mod ops;
 mod outbox_contract;
 mod policy_bundle;
+mod policy_replay;
 mod process;
 mod reload;
 mod sample_erp;

@@ -18,6 +18,7 @@ use sqlx::{Connection as _, Row as _};
 use super::batch::Batch;
 use super::life::succeed;
 use super::op::{Answer, Op, Prepared};
+use super::openings::OpeningRow;
 use super::rows::{advance_challenge, insert_nodes, millis, number, open_challenge, prune};
 use super::withdrawals;
 use crate::domain::id::{ChallengeId, DecisionId, Sha256Digest};
@@ -64,6 +65,7 @@ pub(super) struct Scribe {
     pub(super) key: LogKey,
     pub(super) origin: Origin,
     entries: Batch,
+    openings: Batch,
     burned: Batch,
     spent: Batch,
     settle: Batch,
@@ -79,6 +81,7 @@ impl Scribe {
                  workspace, body, leaf)",
                 12,
             ),
+            openings: Batch::insert("INSERT INTO opening (seq, at_ms, salt, body)", 4),
             burned: Batch::insert("INSERT INTO burned (key, expires_at, decision_seq, in_doubt)", 4),
             spent: Batch::keys("SELECT key FROM burned WHERE key"),
             settle: Batch::keys("UPDATE burned SET in_doubt = 0 WHERE in_doubt = 1 AND key"),
@@ -129,6 +132,7 @@ impl Scribe {
         for statement in self.settle.over(&group.settled) {
             statement.execute(&mut *tx).await?;
         }
+        self.insert_openings(tx, std::mem::take(&mut group.openings)).await?;
         let entries = self.insert_entries(tx, group.rows).await?;
         insert_nodes(tx, &group.tiles, &group.nodes).await?;
         let mut log = group.log;
@@ -190,6 +194,22 @@ impl Scribe {
         Ok(entries)
     }
 
+    async fn insert_openings(
+        &self,
+        tx: &mut SqliteConnection,
+        rows: Vec<(i64, OpeningRow)>,
+    ) -> Result<(), sqlx::Error> {
+        let statements = self.openings.exact(rows.len());
+        let mut rows = rows.into_iter();
+        for (size, statement) in statements {
+            let bound = rows.by_ref().take(size).fold(statement, |query, (seq, row)| {
+                query.bind(seq).bind(millis(row.at)).bind(row.salt).bind(row.body)
+            });
+            bound.execute(&mut *tx).await?;
+        }
+        Ok(())
+    }
+
     async fn sign_head(
         &self,
         tx: &mut SqliteConnection,
@@ -245,6 +265,7 @@ struct Group {
     spent: HashSet<Key>,
     verdicts: Vec<Verdict>,
     rows: Vec<(i64, Prepared)>,
+    openings: Vec<(i64, OpeningRow)>,
     burns: Vec<BurnedRow>,
     settled: Vec<Key>,
     challenges: Vec<ChallengeId>,
@@ -259,6 +280,7 @@ impl Group {
             spent: HashSet::new(),
             verdicts: Vec::new(),
             rows: Vec::new(),
+            openings: Vec::new(),
             burns: Vec::new(),
             settled: Vec::new(),
             challenges: Vec::new(),
@@ -299,6 +321,7 @@ impl Group {
                 }
             }
             Op::Prune { now } => Verdict::Pruned(prune(tx, now).await?),
+            Op::Erase(which) => Verdict::Pruned(which.apply(tx).await?),
             Op::Outbox { change, entry } => {
                 change.apply(tx, self.log.edge.frontier.size()).await?;
                 entry.map_or(Verdict::Noted, |entry| self.append(entry))
@@ -345,7 +368,7 @@ impl Group {
         self.append(entry)
     }
 
-    fn append(&mut self, entry: Prepared) -> Verdict {
+    fn append(&mut self, mut entry: Prepared) -> Verdict {
         let Edge { frontier, open_block } = &mut self.log.edge;
         let seq = frontier.size();
         open_block.push(entry.leaf);
@@ -357,6 +380,9 @@ impl Group {
         if frontier.size().is_multiple_of(BLOCK) {
             let leaves = open_block.drain(..).flat_map(|leaf| *leaf.as_bytes()).collect();
             self.tiles.push((seq / BLOCK, leaves));
+        }
+        if let Some(openings) = entry.openings.take() {
+            self.openings.push((number(seq), openings));
         }
         self.rows.push((number(seq), entry));
         Verdict::Written

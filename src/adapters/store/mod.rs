@@ -12,6 +12,7 @@ mod group;
 mod life;
 mod lock;
 mod op;
+mod openings;
 mod outbox;
 mod queue;
 mod reader;
@@ -24,6 +25,7 @@ mod vkey;
 mod withdrawals;
 mod writer;
 
+pub use openings::{Erase, RecordedDecision};
 pub use outbox::DeadLetter;
 pub use reader::SqliteReader;
 pub use schema::OpenError;

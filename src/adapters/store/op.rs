@@ -1,6 +1,7 @@
 //! What callers ask the writer for, prepared in the caller's task so that the one writer has the less to do.
 
 use super::life::Succession;
+use super::openings::{Erase, OpeningRow};
 use super::outbox::OutboxChange;
 use super::rows::ChallengeRow;
 use super::withdrawals::WithdrawalRow;
@@ -20,6 +21,7 @@ pub(super) struct Prepared {
     pub(super) columns: Columns,
     pub(super) body: Vec<u8>,
     pub(super) leaf: LeafHash,
+    pub(super) openings: Option<OpeningRow>,
 }
 
 impl Prepared {
@@ -28,7 +30,8 @@ impl Prepared {
         if body.is_empty() || body.len() > MAX_ENTRY_BYTES {
             return Err(StoreError::Unavailable(format!("an entry of {} bytes is not written", body.len())));
         }
-        Ok(Self { columns: Columns::of(&entry), leaf: LeafHash::of(&body), body, entry })
+        let openings = entry.subject.openings.as_deref().map(|openings| OpeningRow::of(openings, entry.at));
+        Ok(Self { columns: Columns::of(&entry), leaf: LeafHash::of(&body), body, openings, entry })
     }
 }
 
@@ -67,6 +70,7 @@ pub(super) enum Op {
     Prune {
         now: Timestamp,
     },
+    Erase(Erase),
     /// A queue of notifications, with an entry where that is part of it.
     Outbox {
         change: OutboxChange,

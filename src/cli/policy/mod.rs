@@ -2,8 +2,11 @@
 //! `domain::policy`'s to say, this reads files and prints.
 
 mod acts;
+mod diff;
 mod files;
+mod history;
 mod release;
+mod replay;
 
 use std::process::ExitCode;
 
@@ -29,6 +32,10 @@ enum PolicyCommand {
     Push(release::push::Args),
     /// Make a key that signs releases.
     Keygen(release::keygen::Args),
+    /// Ask recorded decisions again of the bundle that gave them.
+    Replay(replay::Args),
+    /// Ask recorded decisions of two bundles and say what a candidate changes.
+    Diff(Box<diff::Args>),
 }
 
 /// Runs `atb policy`.
@@ -43,5 +50,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         PolicyCommand::Verify(args) => release::verify::run(&args),
         PolicyCommand::Push(args) => release::push::run(&args).await,
         PolicyCommand::Keygen(args) => release::keygen::run(&args),
+        PolicyCommand::Replay(args) => replay::run(args).await,
+        PolicyCommand::Diff(args) => diff::run(&args),
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::recorded::{Openings, PolicyRule, RecordedInput};
 use crate::domain::action::{ActionName, CallPath, Method};
 use crate::domain::catalogue::Tier;
 use crate::domain::id::{
@@ -201,12 +203,35 @@ pub struct Subject {
     /// That bundle's digest.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bundle_digest: Option<Sha256Digest>,
+    /// The rule of the policy that gave the verdict, on events that the policy decided.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rule: Option<PolicyRule>,
+    /// What the policy was told, with commitments for what is not to be read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub input: Option<RecordedInput>,
+    /// Digest of an input that is too large to be recorded.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub input_digest: Option<Sha256Digest>,
+    /// Digest of the policy's whole verdict, by which a replay is compared.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verdict_digest: Option<Sha256Digest>,
+    /// What opens the commitments of `input`: kept beside the entry, never in it.
+    #[serde(skip)]
+    pub openings: Option<Arc<Openings>>,
     /// The signing key that a mandate was minted with.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub key_id: Option<KeyId>,
     /// Further facts of the event, short texts without secrets.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub detail: BTreeMap<String, String>,
+}
+
+impl Subject {
+    /// Without what the policy was told, for an entry that follows the one that says it.
+    #[must_use]
+    pub fn without_input(self) -> Self {
+        Self { rule: None, input: None, input_digest: None, verdict_digest: None, openings: None, ..self }
+    }
 }
 
 /// One entry, as it is written: its JSON bytes are the tree's leaf.

@@ -5,10 +5,14 @@
 
 mod checkpoint;
 mod entry;
+mod recorded;
 mod tree;
 
 pub use checkpoint::{Checkpoint, CheckpointError, LogKey, LogVerifier, Origin};
 pub use entry::{CallKey, Entry, EventType, Outcome, Receipt, Subject};
+pub use recorded::{
+    MAX_RECORDED_BYTES, OpenError, Openings, PolicyRecord, PolicyRule, RecordedInput, Salt, verdict_digest,
+};
 pub use tree::{
     Frontier, LeafHash, ProofError, Subtree, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion,
 };

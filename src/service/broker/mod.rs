@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::facts::{self, Circumstances};
 use super::ports::{Burn, BurnError, CallDirectory, Clock, Entropy, Judged, Ledger, PolicyPoint};
+use super::recording;
 use super::refusal::{Code, Refusal};
 use super::view;
 use super::wanted::{NamedCall, Wanted, missing_for};
@@ -20,7 +21,7 @@ use super::withdrawals::LegWithdrawals;
 use crate::domain::action::CallRequest;
 use crate::domain::id::{DecisionId, EventId, WorkspaceId};
 use crate::domain::jose::MandateKeys;
-use crate::domain::ledger::{CallKey, Entry, EventType, Receipt, Subject};
+use crate::domain::ledger::{CallKey, Entry, EventType, PolicyRule, Receipt, Subject};
 use crate::domain::leg::GroundDefect;
 use crate::domain::mandate::{
     BoundMandate, Expected, MandateError, ProvenApprovals, UnverifiedMandate, VerifiedMandate,
@@ -243,7 +244,8 @@ impl Broker {
         };
         let spent = self.entry(attempt, EventType::BrokerDecision, true, "ok");
         let at = spent.at;
-        let replayed = self.entry(attempt, EventType::PoaSingleUseReplayBlocked, false, "mandate_replayed");
+        let mut replayed = self.entry(attempt, EventType::PoaSingleUseReplayBlocked, false, "mandate_replayed");
+        replayed.subject = replayed.subject.without_input();
         match self.ports.ledger.burn_and_record(burn, spent, replayed).await {
             Ok(receipt) => {
                 reserved.confirm(at);
@@ -304,14 +306,12 @@ impl Broker {
         input: PolicyInput,
         call: &CallRequest,
     ) -> Result<Judged<Decision>, Refusal> {
-        let judged = self.ports.policy.decide(input).await;
+        let judged = self.ports.policy.decide(input.clone()).await;
+        recording::of(PolicyRule::PoaDecision, &input, &judged, &call.act, self.ports.entropy.as_ref())
+            .onto(&mut attempt.subject);
         attempt.subject.bundle = Some(judged.bundle.revision().clone());
         attempt.subject.bundle_digest = Some(judged.bundle.digest());
         attempt.subject.tier = judged.verdict.tier;
-        if let Some(candidate) = &judged.candidate {
-            candidate.note(&mut attempt.subject.detail);
-        }
-        attempt.subject.risk_score = judged.verdict.risk_score();
         if !judged.verdict.allow {
             return Err(Refusal::by_policy(&judged.verdict));
         }

@@ -5,13 +5,14 @@ use crate::domain::approval::{
     Challenge, ChallengeClosed, ChallengeState, StatementError, UnverifiedStatement, VerifiedStatement, Voted,
 };
 use crate::domain::id::ChallengeId;
-use crate::domain::ledger::{EventType, Subject};
+use crate::domain::ledger::{EventType, Recorded, PolicyRule, Subject};
 use crate::domain::policy::{Assessment, Bundle};
 use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
 use crate::domain::text::PlainText;
 use crate::domain::time::Timestamp;
 use crate::service::facts::Asked;
 use crate::service::ports::{AdvanceError, Stored};
+use crate::service::recording;
 use crate::service::refusal::{Code, Refusal};
 
 /// How often a vote starts over because another one came in between.
@@ -40,7 +41,7 @@ impl Issuer {
     pub async fn approve(&self, caller: &VerifiedSvid, id: ChallengeId, statement: &str) -> Result<Approval, Refusal> {
         let bundle = self.approver_of(caller, Some(id)).await?;
         let stored = self.answered(caller, &bundle, id, statement).await?;
-        let subject = Subject { caller: Some(caller.id().clone()), ..subject_of(&stored.value) };
+        let mut subject = Subject { caller: Some(caller.id().clone()), ..subject_of(&stored.value) };
         let verified = match self.verify_statement(statement, &stored.value) {
             Ok(verified) if verified.approver() == caller.id() => verified,
             Ok(_) => {
@@ -58,7 +59,7 @@ impl Issuer {
         };
         // A vote for what cannot be redeemed any more would look like one that counts.
         let counted = match self.not_withdrawn(stored.value.ask().leg.as_leg()) {
-            Ok(()) => self.count(stored, &verified).await,
+            Ok(()) => self.count(stored, &verified, &mut subject).await,
             Err(refusal) => Err(refusal),
         };
         match counted {
@@ -122,13 +123,13 @@ impl Issuer {
             if known || stored.value.state() == ChallengeState::Approved {
                 continue;
             }
-            self.count(stored, &verified).await?;
+            self.count(stored, &verified, subject).await?;
             let again = self.ports.challenges.find(id).await?;
             stored = again.ok_or_else(|| Refusal::new(Code::Internal, "the challenge is gone"))?;
         }
         match stored.value.state() {
             ChallengeState::Pending => Ok(Issued::Waiting(Box::new(stored.value))),
-            _ => self.redeem(stored, admitted.platform).await.map(Box::new).map(Issued::Minted),
+            _ => self.redeem(stored, admitted.platform, subject).await.map(Box::new).map(Issued::Minted),
         }
     }
 
@@ -179,11 +180,17 @@ impl Issuer {
     }
 
     /// Counts a statement that was verified against this challenge; starts over when another vote came in between.
-    async fn count(&self, mut stored: Stored<Challenge>, statement: &VerifiedStatement) -> Result<Challenge, Refusal> {
+    /// `asked` is told what the policy was asked, for a refusal.
+    async fn count(
+        &self,
+        mut stored: Stored<Challenge>,
+        statement: &VerifiedStatement,
+        asked: &mut Subject,
+    ) -> Result<Challenge, Refusal> {
         for _ in 0..RETRIES {
             let id = stored.value.id();
             let pending = stored.value.pending(self.now()).map_err(|closed| closed_to_votes(&closed))?;
-            let assessment = self.assess(pending.as_challenge(), statement).await;
+            let (assessment, record) = self.assess(pending.as_challenge(), statement, asked).await;
             let voted = pending.approve(statement, &assessment, self.now()).map_err(|refused| {
                 let reason = refused.to_string();
                 Refusal::because(
@@ -194,7 +201,13 @@ impl Issuer {
             })?;
             let approved = matches!(voted, Voted::Approved(_));
             let challenge = voted.into_challenge();
-            let mut subject = Subject { caller: Some(statement.approver().clone()), ..subject_of(&challenge) };
+            let mut subject = Subject {
+                caller: Some(statement.approver().clone()),
+                bundle: asked.bundle.clone(),
+                bundle_digest: asked.bundle_digest,
+                ..subject_of(&challenge)
+            };
+            record.onto(&mut subject);
             subject.detail.insert("state".to_owned(), challenge.state().as_str().to_owned());
             subject.detail.insert("statement".to_owned(), statement.claims().jti.to_string());
             if let Some(delegation) = statement.delegation() {
@@ -215,13 +228,18 @@ impl Issuer {
         Err(Refusal::new(Code::Busy, "the challenge changes too fast; try again"))
     }
 
-    async fn assess(&self, challenge: &Challenge, statement: &VerifiedStatement) -> Assessment {
+    async fn assess(
+        &self,
+        challenge: &Challenge,
+        statement: &VerifiedStatement,
+        asked: &mut Subject,
+    ) -> (Assessment, Recorded) {
         let draft = challenge.draft();
         let mut approvals = challenge.approval_facts();
         if !approvals.iter().any(|fact| fact.id == *statement.approver()) {
             approvals.push(statement.fact());
         }
-        let asked = Asked {
+        let asking = Asked {
             ask: &draft.ask,
             issuer: &self.settings.id,
             aud: &draft.aud,
@@ -232,7 +250,14 @@ impl Issuer {
             environment: self.settings.environment,
             platform: None,
         };
-        self.ports.policy.assess(facts::of_request(asked, &approvals, self.now())).await.verdict
+        let input = facts::of_request(asking, &approvals, self.now());
+        let judged = self.ports.policy.assess(input.clone()).await;
+        let (act, entropy) = (&draft.ask.act, self.ports.entropy.as_ref());
+        let record = recording::of(PolicyRule::ApprovalAssessment, &input, &judged, act, entropy);
+        record.clone().onto(asked);
+        asked.bundle = Some(judged.bundle.revision().clone());
+        asked.bundle_digest = Some(judged.bundle.digest());
+        (judged.verdict, record)
     }
 
     /// The directory, if it knows the caller as an approver.

@@ -1,16 +1,19 @@
 //! From a yes to a mandate: claims, signature, record, release.
 
+use std::sync::Arc;
+
 use super::{Admitted, Issuer, Minted, facts, subject_of, template_name};
 use crate::domain::approval::{Ask, Challenge, ChallengeClosed, ChallengeDraft, NotEnough};
 use crate::domain::id::{ChallengeId, DecisionId};
-use crate::domain::ledger::{EventType, Subject};
+use crate::domain::ledger::{EventType, PolicyRule, Subject};
 use crate::domain::leg::{Approvals, Leg};
 use crate::domain::mandate::{Claims, SealedMandate, UnsignedMandate};
-use crate::domain::policy::{Assessment, Bundle, IssueDecision, PlatformFacts, PolicyInput, RiskScore};
+use crate::domain::policy::{Assessment, Bundle, IssueDecision, PlatformFacts, PolicyInput};
 use crate::domain::spiffe::VerifiedSvid;
 use crate::domain::time::Timestamp;
 use crate::service::facts::Asked;
-use crate::service::ports::{AdvanceError, CandidateVerdict, Judged, Stored};
+use crate::service::ports::{AdvanceError, Judged, Stored};
+use crate::service::recording::{self, Recorded};
 use crate::service::refusal::{Code, Refusal};
 use crate::service::view;
 use crate::service::wanted::Wanted;
@@ -21,18 +24,13 @@ const RETRIES: usize = 16;
 impl Issuer {
     /// A mandate for which nobody had to agree.
     pub(super) async fn mint_at_once(&self, admitted: Admitted) -> Result<Minted, Refusal> {
-        let Admitted { bundle, candidate, draft, decision_id, platform: _, risk_score } = admitted;
+        let Admitted { bundle, draft, decision_id, platform: _, recorded } = admitted;
         let now = self.now();
         let leg = draft.ask.leg.clone().with(Approvals::None);
         let sealed = self.seal(&draft, &bundle, leg, now)?;
-        let mut subject = Subject {
-            template: Some(template_name(&draft.ask)),
-            risk_score,
-            ..self.issuance(&sealed, &bundle, decision_id)
-        };
-        if let Some(candidate) = &candidate {
-            candidate.note(&mut subject.detail);
-        }
+        let mut subject =
+            Subject { template: Some(template_name(&draft.ask)), ..self.issuance(&sealed, &bundle, decision_id) };
+        recorded.onto(&mut subject);
         let entry = self.entry(EventType::PoaIssued, draft.workspace, subject);
         let receipt = self.ports.ledger.record(entry).await?;
         release(sealed, &receipt, decision_id)
@@ -71,7 +69,7 @@ impl Issuer {
             self.not_withdrawn(stored.value.ask().leg.as_leg())?;
             match stored.value.clone().approved(self.now()) {
                 Ok(_) => {
-                    let minted = self.redeem(stored, PlatformFacts::from(caller)).await?;
+                    let minted = self.redeem(stored, PlatformFacts::from(caller), subject).await?;
                     return Ok(super::Issued::Minted(Box::new(minted)));
                 }
                 Err(ChallengeClosed::StillPending) => {}
@@ -138,10 +136,11 @@ impl Issuer {
         &self,
         mut stored: Stored<Challenge>,
         platform: PlatformFacts,
+        subject: &mut Subject,
     ) -> Result<Minted, Refusal> {
         for _ in 0..RETRIES {
             let id = stored.value.id();
-            match self.try_redeem(stored, platform).await {
+            match self.try_redeem(stored, platform, subject).await {
                 Err(Retry::Conflict) => {}
                 Err(Retry::Refused(refusal)) => return Err(refusal),
                 Ok(minted) => return Ok(minted),
@@ -152,7 +151,12 @@ impl Issuer {
         Err(Refusal::new(Code::Busy, "the challenge changes too fast; ask again"))
     }
 
-    async fn try_redeem(&self, stored: Stored<Challenge>, platform: PlatformFacts) -> Result<Minted, Retry> {
+    async fn try_redeem(
+        &self,
+        stored: Stored<Challenge>,
+        platform: PlatformFacts,
+        asked: &mut Subject,
+    ) -> Result<Minted, Retry> {
         let now = self.now();
         let decision_id = self.decision_id();
         let approved = match stored.value.clone().approved(now) {
@@ -161,8 +165,8 @@ impl Issuer {
         };
         self.not_withdrawn(stored.value.ask().leg.as_leg()).map_err(|r| Retry::Refused(r.decided(decision_id)))?;
         self.prove_votes(&stored.value).map_err(|refusal| Retry::Refused(refusal.decided(decision_id)))?;
-        let allowed = self.still_allowed(&stored.value, platform, now).await;
-        let StillAllowed { bundle, assessment, candidate, risk_score } = allowed.map_err(|refusal| {
+        let allowed = self.still_allowed(&stored.value, platform, now, asked).await;
+        let StillAllowed { bundle, assessment, recorded } = allowed.map_err(|refusal| {
             let refusal = refusal.wanting(|| Wanted::for_draft(stored.value.draft()));
             Retry::Refused(refusal.decided(decision_id))
         })?;
@@ -179,12 +183,9 @@ impl Issuer {
             challenge_id: Some(redeemed.id()),
             template: Some(template_name(&draft.ask)),
             approvers: subject_of(&redeemed).approvers,
-            risk_score,
             ..self.issuance(&sealed, &bundle, decision_id)
         };
-        if let Some(candidate) = &candidate {
-            candidate.note(&mut subject.detail);
-        }
+        recorded.onto(&mut subject);
         let entry = self.entry(event, draft.workspace, subject);
         match self.ports.challenges.advance(stored.version, &redeemed, entry).await {
             Ok(receipt) => release(sealed, &receipt, decision_id).map_err(Retry::Refused),
@@ -200,6 +201,7 @@ impl Issuer {
         challenge: &Challenge,
         platform: PlatformFacts,
         now: Timestamp,
+        subject: &mut Subject,
     ) -> Result<StillAllowed, Refusal> {
         let draft = challenge.draft();
         let call = draft.call.as_ref().map(|view| {
@@ -224,9 +226,14 @@ impl Issuer {
             platform: Some(platform),
         };
         let facts = challenge.approval_facts();
-        let (judged, assessed) = self.by_one_bundle(facts::of_request(asking, &facts, now)).await;
-        let mut unused = Subject::default();
-        let requirement = self.allowed(&judged, &mut unused)?;
+        let input = facts::of_request(asking, &facts, now);
+        let (judged, assessed) = self.by_one_bundle(&input).await;
+        let (act, entropy) = (&draft.ask.act, self.ports.entropy.as_ref());
+        let recorded = recording::of(PolicyRule::IssueDecision, &input, &judged, act, entropy);
+        recorded.clone().onto(subject);
+        let requirement = self.allowed(&judged, subject)?;
+        // Until it is met, the assessment is the verdict that counts.
+        recording::of(PolicyRule::ApprovalAssessment, &input, &assessed, act, entropy).onto(subject);
         if let Some(fault) = assessed.verdict.fault {
             let reason = fault.to_string();
             return Err(Refusal::because(
@@ -244,18 +251,16 @@ impl Issuer {
             return Err(Refusal::because(Code::Denied, "view_changed", detail));
         }
         self.confirm_ticket(&requirement, &draft.ask, &draft.workspace).await?;
-        let risk_score = judged.verdict.decision.risk_score();
-        let (bundle, candidate) = (judged.bundle, judged.candidate);
-        Ok(StillAllowed { bundle, assessment: assessed.verdict, candidate, risk_score })
+        Ok(StillAllowed { bundle: judged.bundle, assessment: assessed.verdict, recorded })
     }
 
     /// Both answers by the same bundle, also while another one is put in force.
-    async fn by_one_bundle(&self, input: PolicyInput) -> (Judged<IssueDecision>, Judged<Assessment>) {
+    async fn by_one_bundle(&self, input: &PolicyInput) -> (Judged<IssueDecision>, Judged<Assessment>) {
         let mut judged = self.ports.policy.issue(input.clone()).await;
         let mut assessed = self.ports.policy.assess(input.clone()).await;
         if judged.bundle.digest() != assessed.bundle.digest() {
             judged = self.ports.policy.issue(input.clone()).await;
-            assessed = self.ports.policy.assess(input).await;
+            assessed = self.ports.policy.assess(input.clone()).await;
         }
         (judged, assessed)
     }
@@ -329,8 +334,7 @@ impl Issuer {
 struct StillAllowed {
     bundle: std::sync::Arc<Bundle>,
     assessment: Assessment,
-    candidate: Option<CandidateVerdict>,
-    risk_score: Option<RiskScore>,
+    recorded: Recorded,
 }
 
 enum Retry {

@@ -19,9 +19,8 @@ use std::sync::Arc;
 use josekit::jws::JwsSigner;
 
 use super::facts::{self, Asked};
-use super::ports::{
-    AdvanceError, CallDirectory, CandidateVerdict, Challenges, Clock, Entropy, Judged, Ledger, PolicyPoint, Tickets,
-};
+use super::ports::{AdvanceError, CallDirectory, Challenges, Clock, Entropy, Judged, Ledger, PolicyPoint, Tickets};
+use super::recording::{self, Recorded};
 use super::refusal::{Code, Refusal};
 use super::wanted::Wanted;
 use super::withdrawals::LegWithdrawals;
@@ -29,10 +28,10 @@ use crate::domain::action::CallRequest;
 use crate::domain::approval::{Ask, CallView, Challenge, ChallengeDraft};
 use crate::domain::id::{ChallengeId, DecisionId, EventId, Jti, KeyId, WorkspaceId};
 use crate::domain::json;
-use crate::domain::ledger::{Entry, EventType, Subject};
+use crate::domain::ledger::{Entry, EventType, PolicyRule, Subject};
 use crate::domain::leg::Commit;
 use crate::domain::mandate::Mandate;
-use crate::domain::policy::{Bundle, Environment, IssueDecision, PlatformFacts, Requirement, RiskScore};
+use crate::domain::policy::{Bundle, Environment, IssueDecision, PlatformFacts, Requirement};
 use crate::domain::spiffe::{SpiffeId, TrustBundles, VerifiedSvid};
 use crate::domain::time::{Timestamp, Ttl};
 use crate::service::view;
@@ -115,11 +114,10 @@ pub struct Minted {
 /// A request that the policy lets through, before anyone has agreed.
 struct Admitted {
     bundle: Arc<Bundle>,
-    candidate: Option<CandidateVerdict>,
     draft: ChallengeDraft,
     decision_id: DecisionId,
     platform: PlatformFacts,
-    risk_score: Option<RiskScore>,
+    recorded: Recorded,
 }
 
 impl Issuer {
@@ -216,7 +214,10 @@ impl Issuer {
             environment: self.settings.environment,
             platform: Some(platform),
         };
-        let judged = self.ports.policy.issue(facts::of_request(asking, &[], now)).await;
+        let input = facts::of_request(asking, &[], now);
+        let judged = self.ports.policy.issue(input.clone()).await;
+        let recorded = recording::of(PolicyRule::IssueDecision, &input, &judged, &ask.act, self.ports.entropy.as_ref());
+        recorded.clone().onto(subject);
         let required = judged.verdict.requirement.clone();
         let requirement = self.allowed(&judged, subject).map_err(|refusal| {
             let view = call.as_ref().map(CallView::from);
@@ -254,18 +255,12 @@ impl Issuer {
             free_form_leg,
             reask_of: None,
         };
-        let risk_score = judged.verdict.decision.risk_score();
-        let Judged { bundle, candidate, .. } = judged;
-        Ok(Admitted { bundle, candidate, draft, decision_id, platform, risk_score })
+        Ok(Admitted { bundle: judged.bundle, draft, decision_id, platform, recorded })
     }
 
     fn allowed(&self, judged: &Judged<IssueDecision>, subject: &mut Subject) -> Result<Requirement, Refusal> {
         subject.bundle = Some(judged.bundle.revision().clone());
         subject.bundle_digest = Some(judged.bundle.digest());
-        if let Some(candidate) = &judged.candidate {
-            candidate.note(&mut subject.detail);
-        }
-        subject.risk_score = judged.verdict.decision.risk_score();
         match (judged.verdict.decision.allow, &judged.verdict.requirement) {
             (true, Some(requirement)) => Ok(requirement.clone()),
             // An allow without saying who must agree is no answer.
@@ -313,10 +308,7 @@ impl Issuer {
         let mut subject = subject_of(challenge);
         subject.decision_id = Some(admitted.decision_id);
         subject.bundle_digest = Some(admitted.bundle.digest());
-        if let Some(candidate) = &admitted.candidate {
-            candidate.note(&mut subject.detail);
-        }
-        subject.risk_score = admitted.risk_score;
+        admitted.recorded.clone().onto(&mut subject);
         if let Some(reask) = challenge.draft().reask_of {
             subject.detail.insert("reask_of".to_owned(), reask.challenge.to_string());
             subject.detail.insert("reask".to_owned(), reask.nth.to_string());

@@ -1,0 +1,122 @@
+//! The openings of recorded inputs: written with their entry, read for a replay, erased without touching the tree.
+
+use sqlx::Row as _;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::op::{Answer, Op};
+use super::reader::{SqliteReader, failed, unsigned};
+use super::rows::{millis, number};
+use super::sqlite::unexpected;
+use super::{SqliteStore, rows::PRUNE_ROWS};
+use crate::domain::id::DecisionId;
+use crate::domain::ledger::{Openings, Salt};
+use crate::domain::time::Timestamp;
+use crate::service::ports::StoreError;
+
+/// The openings of one entry as a row.
+#[derive(Debug)]
+pub(super) struct OpeningRow {
+    pub(super) at: Timestamp,
+    pub(super) salt: Vec<u8>,
+    pub(super) body: Vec<u8>,
+}
+
+impl OpeningRow {
+    pub(super) fn of(openings: &Openings, at: Timestamp) -> Self {
+        Self { at, salt: openings.salt().as_bytes().to_vec(), body: openings.to_stored() }
+    }
+}
+
+/// Which openings are erased.
+#[derive(Debug, Clone, Copy)]
+pub enum Erase {
+    /// Those of one decision.
+    Decision(DecisionId),
+    /// Those of entries before this instant.
+    Before(Timestamp),
+}
+
+impl Erase {
+    /// Erases, at most [`PRUNE_ROWS`] rows of age at a time; how many went. What was there is overwritten in the file.
+    pub(super) async fn apply(self, tx: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+        sqlx::query("PRAGMA secure_delete = ON").execute(&mut *tx).await?;
+        let erase = match self {
+            Self::Decision(id) => {
+                sqlx::query("DELETE FROM opening WHERE seq IN (SELECT seq FROM entry WHERE decision_id = ?)")
+                    .bind(id.as_bytes().to_vec())
+            }
+            // Only the oldest rows are looked at, so that a pass costs the same however many there are.
+            Self::Before(at) => sqlx::query(
+                "DELETE FROM opening WHERE seq IN (SELECT seq FROM (SELECT seq, at_ms FROM opening ORDER BY seq LIMIT ?) \
+                 WHERE at_ms < ?)",
+            )
+            .bind(PRUNE_ROWS)
+            .bind(millis(at)),
+        };
+        let erased = erase.execute(&mut *tx).await;
+        sqlx::query("PRAGMA secure_delete = OFF").execute(&mut *tx).await?;
+        Ok(erased?.rows_affected())
+    }
+}
+
+impl SqliteStore {
+    /// Erases openings; how many rows went. The entries stay and verify; their commitments cannot be opened any more.
+    /// One transaction a few thousand rows, durable when it answers.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn erase_openings(&self, which: Erase) -> Result<u64, StoreError> {
+        let mut erased = 0;
+        loop {
+            match self.ask(Op::Erase(which)).await? {
+                Answer::Pruned(rows) => {
+                    erased += rows;
+                    if matches!(which, Erase::Decision(_)) || rows < u64::from(PRUNE_ROWS) {
+                        return Ok(erased);
+                    }
+                }
+                other => return Err(unexpected(&other)),
+            }
+        }
+    }
+}
+
+/// An entry that the policy decided, with what opens its input.
+#[derive(Debug)]
+pub struct RecordedDecision {
+    /// The entry's number.
+    pub seq: u64,
+    /// The entry's bytes.
+    pub body: Vec<u8>,
+    /// None if it has none, or they were erased.
+    pub openings: Option<Openings>,
+}
+
+impl SqliteReader {
+    /// The entries from `from` on that may hold a verdict of the policy, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn recorded_decisions(&self, from: u64, limit: u32) -> Result<Vec<RecordedDecision>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT entry.seq, entry.body, opening.salt, opening.body FROM entry \
+             LEFT JOIN opening ON opening.seq = entry.seq WHERE entry.seq >= ? AND entry.event_type IN \
+             ('broker_decision', 'poa_denied', 'poa_issued', 'poa_issued_dual_control', 'poa_challenge_created', \
+             'poa_approval_recorded', 'poa_approval_refused') ORDER BY entry.seq LIMIT ?",
+        )
+        .bind(number(from))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed)?;
+        rows.iter().map(recorded).collect()
+    }
+}
+
+fn recorded(row: &SqliteRow) -> Result<RecordedDecision, StoreError> {
+    let salt: Option<&[u8]> = row.try_get(2).map_err(failed)?;
+    let values: Option<&[u8]> = row.try_get(3).map_err(failed)?;
+    let salt = salt.and_then(|salt| salt.try_into().ok()).map(Salt::from_bytes);
+    let openings = salt.zip(values).and_then(|(salt, values)| Openings::from_stored(salt, values));
+    Ok(RecordedDecision { seq: unsigned(row, 0)?, body: row.try_get(1).map_err(failed)?, openings })
+}

@@ -1,0 +1,76 @@
+//! What the record is told of a question to the policy. Does not ask and does not decide.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::ports::{CandidateVerdict, Entropy, Judged};
+use crate::domain::action::ActionName;
+use crate::domain::ledger::{PolicyRecord, PolicyRule, Salt, Subject};
+use crate::domain::policy::{Assessment, Decision, IssueDecision, PolicyInput, RiskScore};
+
+/// A verdict of the policy.
+pub trait Verdict: Serialize {
+    /// How risky the policy thinks what was asked about, where it says so.
+    fn risk_score(&self) -> Option<RiskScore>;
+}
+
+impl Verdict for Decision {
+    fn risk_score(&self) -> Option<RiskScore> {
+        Decision::risk_score(self)
+    }
+}
+
+impl Verdict for IssueDecision {
+    fn risk_score(&self) -> Option<RiskScore> {
+        self.decision.risk_score()
+    }
+}
+
+impl Verdict for Assessment {
+    fn risk_score(&self) -> Option<RiskScore> {
+        None
+    }
+}
+
+/// What an entry says of one question: the input and the verdict, its risk, and what a candidate would have answered.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    policy: PolicyRecord,
+    risk_score: Option<RiskScore>,
+    candidate: Option<CandidateVerdict>,
+}
+
+impl Recorded {
+    /// Puts it into what an entry says.
+    pub fn onto(self, subject: &mut Subject) {
+        self.policy.onto(subject);
+        subject.risk_score = self.risk_score;
+        if let Some(candidate) = self.candidate {
+            candidate.note(&mut subject.detail);
+        }
+    }
+}
+
+/// The record of one verdict: `act` says which parameters may be read, by the catalogue of the bundle that judged. Of an
+/// act that it does not have, none.
+pub fn of<T: Verdict>(
+    rule: PolicyRule,
+    input: &PolicyInput,
+    judged: &Judged<T>,
+    act: &ActionName,
+    entropy: &dyn Entropy,
+) -> Recorded {
+    static NONE: BTreeSet<String> = BTreeSet::new();
+    let entry = judged.bundle.catalogue().find(act);
+    let loggable = entry.map_or(&NONE, |entry| &entry.loggable);
+    let policy = PolicyRecord::of(rule, input.as_json(), &judged.verdict, loggable, salt(entropy));
+    Recorded { policy, risk_score: judged.verdict.risk_score(), candidate: judged.candidate.clone() }
+}
+
+fn salt(entropy: &dyn Entropy) -> Salt {
+    let mut bytes = [0; 16];
+    let random = entropy.bytes().into_iter().chain(entropy.bytes());
+    bytes.iter_mut().zip(random).for_each(|(to, from)| *to = from);
+    Salt::from_bytes(bytes)
+}
