@@ -159,3 +159,7 @@ test_calendar_no_time_is_closed_and_frozen if {
 	answers_there := [reasons_of(found) | some found in ask_local_each("calendar", docs, there)]
 	answers_there == [{"change_freeze", "maintenance_window", "outside_hours"} | some _ in docs]
 }
+
+test_calendar_now_at_both_ends if {
+	[now | some time in [1, 8999999999]; now := data.atb.calendar_now with input as {"time": time}] == [1000000000, 8999999999000000000]
+}

@@ -720,6 +720,8 @@ else := data.atb.act_cap if question == "cap"
 
 else := data.atb.calendar_explained if question == "calendar"
 
+else := count([1 | data.atb.overlay_none]) if question == "nothing beyond the base"
+
 else := data.atb.rates_explained if question == "rates"
 
 else := data.atb.overlay_explained if question == "overlay"

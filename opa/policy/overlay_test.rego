@@ -121,3 +121,29 @@ test_overlay_without_anything_asked_changes_nothing if every members in [{"free_
 test_overlay_layers_of_a_hostile_workspace if every reason in reasons_each([put(low, "/workspace", value) | some value in [null, 5, [], {}]], overlaid({"denied": ["*"]})) {
 	reason == "input_malformed"
 }
+
+# Only an empty world is one in which nothing further need be looked at.
+test_overlay_none_table if every row in [
+	[{}, 1], [{"workspaces": {"default": {"free_form_leg": true}}}, 1], [{"workspaces": {"other": {"denied": ["*"]}}}, 1],
+	[{"workspaces": {"default": {"team": "payments"}}}, 0], [{"environments": {"staging": {}}}, 0], [{"freezes": {"f": span({})}}, 0],
+	[{"maintenance": {"m": span({})}}, 0], [{"rates": [{"acts": ["crm.*"], "per": "act", "window": 60, "max": 5}]}, 0],
+	[{"risk": {"threshold": 99}}, 0], [{"risk": {"calendar": "office"}}, 0],
+] {
+	ask("nothing beyond the base", low, changed(row[0])) == row[1]
+}
+
+test_overlay_none_only_in_a_known_environment if ask_each(
+	"nothing beyond the base",
+	[put(low, "/environment", name) | some name in ["production", "staging", "development", "moon", null]],
+	world,
+) == [1, 1, 1, 0, 0]
+
+# The gates of a call look at the same things themselves: each of them alone closes the one for overlays.
+test_overlay_gates_see_what_the_rule_sees if every row in [
+	[{"environments": {"production": {"denied": ["*"]}}}, "act_denied_here"], [{"freezes": {"f": span({"from": "2026-01-01T00:00:00Z", "acts": ["*"]})}}, "change_freeze"],
+	[{"maintenance": {"m": span({"acts": ["*"]})}}, "maintenance_window"], [{"rates": [{"acts": ["*"], "per": "act", "window": 60, "max": 0}]}, "rate_limited"],
+	[{"workspaces": {"default": {"denied": ["*"]}}}, "act_denied_here"], [{"risk": {"threshold": 54}}, "risk_threshold"],
+] {
+	call_in(changed(row[0]), high).reason == row[1]
+	ask("draft", draft_high, changed(row[0])).reason in [row[1], "ok"]
+}

@@ -18,7 +18,7 @@ privileged_parameters := {name |
 }
 
 # METADATA
-# title: The values that a parameter has, or may have by the constraints of a draft
+# title: The values that a parameter has, or may have by the constraints where the call does not give it
 privileged_values(name) := {value} | {one |
 	is_array(value)
 	some one in value
@@ -29,7 +29,6 @@ privileged_values(name) := {value} | {one |
 	is_array(con.in)
 	some one in con.in
 } if {
-	not mandate_called
 	con := input.poa.con[name]
 } else := set()
 

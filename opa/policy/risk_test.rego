@@ -57,7 +57,7 @@ test_risk_near_the_limit_of_an_overlay if risk_in(overlaid({"limits": {"erp.orde
 
 test_risk_amount_that_is_no_number if risk_in(world, put(medium, "/request/params/amount", "99999")).score == 30
 
-test_risk_outside_hours_table if every row in [["2026-09-21T07:00:00Z", 15], ["2026-09-20T07:00:00Z", 25]] {
+test_risk_outside_hours_table if every row in [["2026-09-21T07:00:00Z", 15], ["2026-09-20T07:00:00Z", 25], ["2026-12-25T10:00:00Z", 25]] {
 	risk_in(object.union(changed({"risk": {"calendar": "office"}}), {"calendars": {"office": office}}), at(row[0])).score == row[1]
 }
 
@@ -104,6 +104,8 @@ test_risk_strictest_threshold_applies if every row in [
 ] {
 	call_in(changed(row[0]), medium).reason == row[1]
 }
+
+test_risk_is_no_reason_where_no_threshold_applies if rules_of(call(put(drop(medium, "/poa/leg/approval"), "/approvals", []))) == ["approval_missing"]
 
 test_risk_team_is_shown if "team:payments" in call_in(overlaid({"team": "payments"}), medium).matched
 

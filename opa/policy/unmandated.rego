@@ -27,7 +27,6 @@ unmandated_decision := denial if {
 #   owner: security
 #   controls: [ISO 27001 A.5.15, NIST AI RMF GOVERN 1.3]
 unmandated_listed if {
-	input.request.act == act_name
 	data.low_risk_allowlist.acts[act_name] == true
 	entry := act_entry
 	[entry.tier, entry.reversibility, entry.bind_request] == ["low", "read_only", false]

@@ -39,7 +39,7 @@ test_unmandated_not_listed if {
 
 test_unmandated_ticket if unmandated_reason(bare, changed({"tiers": {"low": {"ticket": true}}})) == "unmandated_not_allowed"
 
-test_unmandated_unknown_act if unmandated_reason(put(bare, "/request/act", "erp.vendor.burn"), world) == "unknown_act"
+test_unmandated_unknown_act if rules_of(call_in(world, put(bare, "/request/act", "erp.vendor.burn"))) == ["unknown_act"]
 
 malformed_rows := [
 	["/phase", "issue"], ["/approvals", [{"id": "x"}]], ["/approvals", null], ["/requires_dual_control", true],
