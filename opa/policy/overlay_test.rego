@@ -140,8 +140,8 @@ test_overlay_none_only_in_a_known_environment if ask_each(
 
 # The gates of a call look at the same things themselves: each of them alone closes the one for overlays.
 test_overlay_gates_see_what_the_rule_sees if every row in [
-	[{"environments": {"production": {"denied": ["*"]}}}, "act_denied_here"], [{"freezes": {"f": span({"from": "2026-01-01T00:00:00Z"})}}, "change_freeze"],
-	[{"maintenance": {"m": span({})}}, "maintenance_window"], [{"rates": [{"acts": ["*"], "per": "act", "window": 60, "max": 0}]}, "rate_limited"],
+	[{"environments": {"production": {"denied": ["*"]}}}, "act_denied_here"], [{"freezes": {"f": span({"from": "2026-01-01T00:00:00Z", "acts": ["*"]})}}, "change_freeze"],
+	[{"maintenance": {"m": span({"acts": ["*"]})}}, "maintenance_window"], [{"rates": [{"acts": ["*"], "per": "act", "window": 60, "max": 0}]}, "rate_limited"],
 	[{"workspaces": {"default": {"denied": ["*"]}}}, "act_denied_here"], [{"risk": {"threshold": 54}}, "risk_threshold"],
 ] {
 	call_in(changed(row[0]), high).reason == row[1]

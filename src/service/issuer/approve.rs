@@ -5,14 +5,14 @@ use crate::domain::approval::{
     Challenge, ChallengeClosed, ChallengeState, StatementError, UnverifiedStatement, VerifiedStatement, Voted,
 };
 use crate::domain::id::ChallengeId;
-use crate::domain::ledger::{EventType, Recorded, PolicyRule, Subject};
+use crate::domain::ledger::{EventType, PolicyRule, Subject};
 use crate::domain::policy::{Assessment, Bundle};
 use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
 use crate::domain::text::PlainText;
 use crate::domain::time::Timestamp;
 use crate::service::facts::Asked;
 use crate::service::ports::{AdvanceError, Stored};
-use crate::service::recording;
+use crate::service::recording::{self, Recorded};
 use crate::service::refusal::{Code, Refusal};
 
 /// How often a vote starts over because another one came in between.
