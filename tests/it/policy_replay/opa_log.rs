@@ -60,7 +60,7 @@ fn a_candidate_is_held_against_opas_history() {
         "json",
     ]);
     let report = ran.json();
-    assert_eq!((ran.code, &report["totals"]), (1, &json!({"deny_to_allow": 1})), "{ran:?}");
+    assert_eq!((ran.code, &report["totals"]), (1, &json!({"deny_to_allow": 1, "tier_changed": 1})), "{ran:?}");
     let flip = &report["flips"][0];
     assert_eq!((&flip["from"], &flip["to"], &flip["act"]), (&json!("denied"), &json!("ok"), &json!("erp.order.read")));
 }

@@ -39,7 +39,7 @@ async fn an_erased_opening_is_gone_from_the_file_and_the_record_still_verifies()
     assert_eq!(store.erase_openings(Erase::Decision(decision)).await.unwrap(), 1);
     assert_eq!(store.erase_openings(Erase::Decision(decision)).await.unwrap(), 0);
     assert_eq!(opened(store.reader()).await, [(0, false), (1, true)]);
-    let report = verify_log(store.reader(), store.verifier(), &[], Start::Genesis).await.unwrap();
+    let report = verify_log(store.reader(), store.verifier(), &[], Start::Beginning).await.unwrap();
     assert!(report.is_intact(), "{report:?}");
     store.close().await.unwrap();
     let holds = |text: &str| {
@@ -58,9 +58,11 @@ async fn openings_are_erased_by_age_however_many_there_are() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("ledger.db"), OpenMode::Create).await.unwrap();
     let at = |nth: u64| now().plus(Duration::from_secs(nth));
-    let writes = (0..MANY).map(|nth| store.record(decided(at(nth), "x")));
-    for written in futures_util::future::join_all(writes).await {
-        written.unwrap();
+    for part in 0..MANY / 1_000 {
+        let writes = (part * 1_000..(part + 1) * 1_000).map(|nth| store.record(decided(at(nth), "x")));
+        for written in futures_util::future::join_all(writes).await {
+            written.unwrap();
+        }
     }
     assert_eq!(store.erase_openings(Erase::Before(at(MANY - 3))).await.unwrap(), MANY - 3);
     let left: Vec<_> = opened(store.reader()).await.into_iter().filter(|(_, opened)| *opened).collect();
