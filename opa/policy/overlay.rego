@@ -102,10 +102,10 @@ overlay_restricted(pattern, value) if {
 
 # METADATA
 # title: A scalar as text
-# description: Undefined for what is deeper than `overlay_leaves` looks, so that it counts as restricted.
+# description: A number by its whole part. Undefined for what is deeper than `overlay_leaves` looks, so that it counts as restricted.
 overlay_text(leaf) := leaf if is_string(leaf)
 
-else := format_int(leaf, 10) if {
+else := format_int(floor(leaf), 10) if {
 	is_number(leaf)
 	leaf > -9007199254740992
 	leaf < 9007199254740992

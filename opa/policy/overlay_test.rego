@@ -79,7 +79,7 @@ test_overlay_restricted_table if every row in [
 	["*", "secret", {"secret": 1}, true], ["*", "secret", {"a": "secret"}, true], ["*", "secret", {"a": ["x", "secret"]}, true],
 	["*", "secret", {"a": ["x"]}, false], ["*", "secret", [["secret"]], true], ["*", "secret", [[["secret"]]], true],
 	["*", "secret", [[["x"]]], false], ["*", "secret", [[[["x"]]]], true], ["*", "^4111", 4111222233334444, true],
-	["*", "^4112", 4111222233334444, false], ["*", "^4112", 1e300, true], ["*", "x", null, false], ["*", "x", true, false],
+	["*", "^4112", 4111222233334444, false], ["*", "^4112", 1e300, true], ["*", "^120$", 120.5, true], ["*", "secret", 120.5, false], ["*", "^-3$", -2.5, true], ["*", "secret", -2.5, false], ["*", "x", null, false], ["*", "x", true, false],
 	["*", "(", "V-1001", true],
 ] {
 	restricts(row[0], row[1], row[2]) == {finding | finding := ["restricted_pattern", "/request/params/vendor_id"]; row[3]}
