@@ -1,8 +1,10 @@
 //! What the policy is told of a call, by a policy of the test that answers with its input, and one that counts.
 
+use std::collections::BTreeMap;
+
 use atb::domain::id::Sha256Digest;
 use atb::domain::ledger::EventType;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinSet;
 use x509_parser::pem::parse_x509_pem;
 
@@ -28,13 +30,30 @@ const APPROVAL: &str = r#"package atb.approval
 assessment := {"counted": [], "refused": [], "approved": 0, "required": 0, "roles_missing": {}, "met": true}
 "#;
 
-/// Denies, and says what it was told.
+/// Denies, and says what it was told: one violation a fact.
 const ECHO: &str = r#"package atb.poa
 
 decision := {
 	"allow": false, "reason": "echo", "tier": null, "missing": [], "obligations": [],
-	"violations": [{"rule": "echo", "pointer": "", "detail": json.marshal(input)}],
+	"violations": [{"rule": row[0], "pointer": "", "detail": row[1]} | some row in told],
 }
+
+told := [
+	["members", concat(" ", sort([name | some name, _ in input]))],
+	["environment", input.environment],
+	["phase", input.phase],
+	["authority", input.agent.platform.authority],
+	["lifetime", concat(" ", [format_int(input.agent.platform.issued_at, 10), format_int(input.agent.platform.expires_at, 10)])],
+	["counters", concat(" ", sort([concat(".", [of, window, format_int(n, 10)]) |
+		some of, windows in input.counters
+		some window, n in windows
+	]))],
+	["binding", concat(" ", [
+		input.request.binding.connector, input.request.binding.method, input.request.binding.path,
+		input.request.binding.digest,
+	])],
+	["digest", input.request.digest],
+]
 "#;
 
 /// Three calls an hour, whoever asks and for whatever.
@@ -64,12 +83,14 @@ pub fn policy(home: &Home, poa: &str) {
     }
 }
 
-async fn told(app: &TestApp) -> Value {
+/// What [`ECHO`] says, by name.
+async fn told(app: &TestApp) -> BTreeMap<String, String> {
     let mandate = app.low_mandate().await;
     let (method, path, _) = the_call("low");
     let answer = app.call(method, path, &mandate, None).await;
     assert_eq!(answer.verdict(), "403 echo", "{answer}");
-    serde_json::from_str(answer.text("/errors/0/detail").strip_prefix("echo: ").unwrap()).unwrap()
+    let facts = answer.json["errors"].as_array().unwrap().iter().map(|error| error["detail"].as_str().unwrap());
+    facts.map(|fact| fact.split_once(": ").unwrap()).map(|(name, fact)| (name.to_owned(), fact.to_owned())).collect()
 }
 
 #[tokio::test]
@@ -79,28 +100,22 @@ async fn the_policy_is_told_the_environment_the_platform_the_counters_and_the_bi
         home.replace("atb.toml", "dev = true", "dev = true\nenvironment = \"staging\"");
     })
     .await;
-    let input = told(&app).await;
-    assert_eq!((&input["environment"], &input["phase"]), (&json!("staging"), &json!("call")));
-    assert!(input.get("unmandated").is_none(), "{input}");
-    let windows = json!({"60": 0, "3600": 0, "86400": 0});
-    assert_eq!(input["counters"], json!({"agent": windows, "act": windows, "workspace": windows}));
-    let request = &input["request"];
-    let binding = json!({"connector": "erp", "method": "GET", "path": "/vendors/V-1001", "digest": request["digest"]});
-    assert_eq!(request["binding"], binding);
+    let told = told(&app).await;
+    let members = "agent approvals counters environment phase poa request requires_dual_control time workspace";
+    assert_eq!(told["members"], members, "`unmandated` only where it is so");
+    assert_eq!((told["environment"].as_str(), told["phase"].as_str()), ("staging", "call"));
+    let none = ["act", "agent", "workspace"].map(|of| format!("{of}.3600.0 {of}.60.0 {of}.86400.0"));
+    assert_eq!(told["counters"], none.join(" "));
+    assert_eq!(told["binding"], format!("erp GET /vendors/V-1001 {}", told["digest"]));
 
     let authority = std::fs::read(app.home().path("trust/bundle.pem")).unwrap();
     let (_, pem) = parse_x509_pem(&authority).unwrap();
     let digest = Sha256Digest::of(pem.parse_x509().unwrap().public_key().raw);
+    assert_eq!(told["authority"], digest.to_string());
     let svid = std::fs::read(app.home().path("svids").join(AGENT).join("svid.pem")).unwrap();
     let (_, pem) = parse_x509_pem(&svid).unwrap();
     let validity = pem.parse_x509().unwrap().validity().clone();
-    assert_eq!(
-        input["agent"]["platform"],
-        json!({
-            "authority": digest.to_string(), "issued_at": validity.not_before.timestamp(),
-            "expires_at": validity.not_after.timestamp()
-        })
-    );
+    assert_eq!(told["lifetime"], format!("{} {}", validity.not_before.timestamp(), validity.not_after.timestamp()));
     app.finish().await;
 }
 
