@@ -28,7 +28,7 @@ use atb::domain::ledger::{Entry, EventType, LogKey, Subject};
 use atb::domain::leg::{ApprovalClaim, Approvals, ApproverKind, DualControlApprover};
 use atb::domain::mandate::{Claims, Expected, ProvenApprovals, UnverifiedMandate};
 use atb::domain::policy::engine::Evaluator;
-use atb::domain::policy::{Bundle, PolicyInput, bundle::BundleFiles};
+use atb::domain::policy::{Bundle, Counters, Environment, PolicyInput, bundle::BundleFiles};
 use atb::domain::spiffe::{TrustBundle, TrustBundles};
 use atb::domain::time::{Timestamp, Ttl};
 use atb::service::facts;
@@ -196,7 +196,14 @@ impl World {
             UnverifiedMandate::parse(&self.mint(&claims)).unwrap().verify(&self.keys, &self.expected(), self.now);
         let bound = verified.unwrap().held_as_reported(&claims.sub).unwrap();
         let approvals = ProvenApprovals::of(&claims, &self.trust).unwrap();
-        facts::of_call(&bound, &call, &approvals, &WorkspaceId::default(), self.now)
+        let circumstances = facts::Circumstances {
+            workspace: &WorkspaceId::default(),
+            environment: Environment::Production,
+            platform: None,
+            counters: &Counters::default(),
+            now: self.now,
+        };
+        facts::of_call(&bound, &call, &approvals, circumstances)
     }
 }
 

@@ -26,7 +26,7 @@ use atb::domain::catalogue::Tier;
 use atb::domain::id::{ChallengeId, ConnectorId, EventId, WorkspaceId};
 use atb::domain::json::Object;
 use atb::domain::ledger::{Entry, EventType, LogKey, Subject};
-use atb::domain::policy::{Bundle, bundle::BundleFiles};
+use atb::domain::policy::{Bundle, Environment, bundle::BundleFiles};
 use atb::domain::spiffe::{Purpose, SpiffeId, TrustBundle, TrustBundles, UnverifiedSvid, VerifiedSvid};
 use atb::domain::time::{Timestamp, Ttl};
 use atb::service::issuer::queue::QueueFilter;
@@ -89,6 +89,7 @@ impl World {
             brokers: Vec::new(),
             default_ttl: Ttl::DEFAULT,
             max_ttl: Ttl::MAX,
+            environment: Environment::Production,
         };
         let policy = Arc::new(PdpPool::start(bundle(), PdpConfig::default()).unwrap());
         let withdrawal_ports = WithdrawalPorts {

@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::domain::policy::Environment;
 use crate::domain::spiffe::{SpiffeId, TrustDomain};
 use crate::domain::time::Ttl;
 
@@ -61,8 +62,9 @@ pub enum ConfigError {
 }
 
 /// Every key, as `section.key`. A test holds it against [`Raw`].
-pub const KEYS: [&str; 34] = [
+pub const KEYS: [&str; 36] = [
     "dev",
+    "environment",
     "trust.domain",
     "trust.bundle",
     "store.path",
@@ -85,6 +87,7 @@ pub const KEYS: [&str; 34] = [
     "broker.connectors",
     "broker.max_ttl_seconds",
     "broker.agentauth",
+    "broker.allow_unmandated_low_risk",
     "notify.link",
     "notify.retry_seconds",
     "notify.max_age_seconds",
@@ -103,6 +106,8 @@ pub const KEYS: [&str; 34] = [
 pub struct Config {
     /// Development: allows what production refuses.
     pub dev: bool,
+    /// Where the services run, as the policy is told.
+    pub environment: Environment,
     /// The trust domain.
     pub trust_domain: TrustDomain,
     /// Its X.509 authorities, PEM.
@@ -180,7 +185,12 @@ pub struct BrokerConfig {
     pub max_ttl: Ttl,
     /// The AgentAuth whose mandates are taken.
     pub agentauth: SpiffeId,
+    /// Whether the policy may let low-risk reads through that come without a mandate.
+    pub allow_unmandated_low_risk: bool,
 }
+
+/// The operating model's own name for `broker.allow_unmandated_low_risk`.
+const UNMANDATED: &str = "ALLOW_UNMANDATED_LOW_RISK";
 
 impl Config {
     /// Reads a file and the process's environment.
@@ -189,7 +199,8 @@ impl Config {
     /// As the variants of [`ConfigError`] say.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
-        let environment = std::env::vars().filter(|(name, _)| name.starts_with("ATB_")).collect::<Vec<_>>();
+        let environment =
+            std::env::vars().filter(|(name, _)| name.starts_with("ATB_") || name == UNMANDATED).collect::<Vec<_>>();
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         Self::parse(path, &text, &environment)
@@ -220,10 +231,17 @@ impl Config {
 
 /// `ATB_SECTION__KEY=value` over the file. A value is TOML where it parses as such, else text.
 fn overlay(mut table: toml::Table, environment: &[(String, String)]) -> Result<toml::Table, ConfigError> {
+    if let Some(broker) = table.get_mut("broker").and_then(toml::Value::as_table_mut)
+        && let Some((_, text)) = environment.iter().find(|(name, _)| name == UNMANDATED)
+    {
+        // An AgentAuth that runs alone has no calls to let through.
+        let value = text.parse().map(toml::Value::Boolean).unwrap_or_else(|_| toml::Value::String(text.clone()));
+        broker.insert("allow_unmandated_low_risk".to_owned(), value);
+    }
     for (name, text) in environment {
         let Some(key) = name.strip_prefix("ATB_") else { continue };
         // Other variables of ours (ATB_HOME for the clients) have no section.
-        if !key.contains("__") && key != "DEV" {
+        if !key.contains("__") && key != "DEV" && key != "ENVIRONMENT" {
             continue;
         }
         let dotted = key.to_ascii_lowercase().replacen("__", ".", 1);
@@ -338,6 +356,32 @@ connectors = "connectors"
         assert!(parse(MINIMAL, &[("ATB_HOME", "x")]).is_ok());
         let incomplete = MINIMAL.replace("[bundle]\ndir = \"opa\"", "[bundle]");
         assert!(incomplete != MINIMAL && parse(&incomplete, &[("ATB_BUNDLE__DIR", "opa")]).is_ok());
+    }
+
+    #[test]
+    fn the_environment_is_production_unless_it_is_named_and_development_alone_loosens_nothing() {
+        let config = parse(MINIMAL, &[]).unwrap();
+        assert!(config.dev && config.environment == Environment::Production);
+        assert!(!config.broker.unwrap().allow_unmandated_low_risk);
+        assert_eq!(parse(MINIMAL, &[("ATB_ENVIRONMENT", "staging")]).unwrap().environment, Environment::Staging);
+        let written = format!("environment = \"development\"\n{MINIMAL}");
+        assert_eq!(parse(&written, &[]).unwrap().environment, Environment::Development);
+        assert!(parse(MINIMAL, &[("ATB_ENVIRONMENT", "prod")]).is_err());
+    }
+
+    #[test]
+    fn calls_without_a_mandate_are_allowed_by_one_of_three_names_and_by_no_other_word_than_true() {
+        let allowed = |text: &str, environment: &[(&str, &str)]| {
+            parse(text, environment).map(|config| config.broker.unwrap().allow_unmandated_low_risk)
+        };
+        let written = format!("{MINIMAL}allow_unmandated_low_risk = true\n");
+        assert!(allowed(&written, &[]).unwrap());
+        assert!(allowed(MINIMAL, &[("ATB_BROKER__ALLOW_UNMANDATED_LOW_RISK", "true")]).unwrap());
+        assert!(allowed(MINIMAL, &[("ALLOW_UNMANDATED_LOW_RISK", "true")]).unwrap());
+        assert!(!allowed(&written, &[("ALLOW_UNMANDATED_LOW_RISK", "false")]).unwrap());
+        for other in ["1", "yes", "TRUE", "", " true"] {
+            assert!(allowed(MINIMAL, &[("ALLOW_UNMANDATED_LOW_RISK", other)]).is_err(), "{other:?}");
+        }
     }
 
     #[test]

@@ -17,14 +17,14 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::domain::approval::{Challenge, Summary};
-use crate::domain::id::{ChallengeId, Jti};
-use crate::domain::ledger::{Checkpoint, Entry, EventType, Outcome, Receipt};
+use crate::domain::id::{ChallengeId, DecisionId};
+use crate::domain::ledger::{CallKey, Checkpoint, Entry, EventType, Outcome, Receipt};
 use crate::domain::leg::Withdrawal;
 use crate::domain::time::Timestamp;
 use crate::service::notifier::DeliveryOutcome;
 use crate::service::ports::{
-    AdvanceError, Burn, BurnError, ChallengeQuery, Challenges, EntryFilter, Ledger, StoreError, Stored, Viewer,
-    WithdrawalStore,
+    AdvanceError, AllowedCalls, Burn, BurnError, ChallengeQuery, Challenges, EntryFilter, Ledger, StoreError, Stored,
+    Viewer, WithdrawalStore,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -253,15 +253,26 @@ impl<S: Ledger> Ledger for Metered<S> {
         result
     }
 
-    async fn record_outcome(&self, jti: Jti, outcome: Entry) -> Result<Receipt, StoreError> {
-        let written = Written::of(&outcome);
-        let result = self.inner.record_outcome(jti, outcome).await;
+    async fn record_unmandated(&self, decision: DecisionId, allowed: Entry) -> Result<Receipt, StoreError> {
+        let written = Written::of(&allowed);
+        let result = self.inner.record_unmandated(decision, allowed).await;
         self.count(&written, &result);
         result
     }
 
-    async fn calls_in_doubt(&self) -> Result<Vec<(Jti, Entry)>, StoreError> {
+    async fn record_outcome(&self, call: CallKey, outcome: Entry) -> Result<Receipt, StoreError> {
+        let written = Written::of(&outcome);
+        let result = self.inner.record_outcome(call, outcome).await;
+        self.count(&written, &result);
+        result
+    }
+
+    async fn calls_in_doubt(&self) -> Result<Vec<(CallKey, Entry)>, StoreError> {
         self.inner.calls_in_doubt().await
+    }
+
+    async fn allowed_calls(&self, since: Timestamp, now: Timestamp) -> Result<Vec<AllowedCalls>, StoreError> {
+        self.inner.allowed_calls(since, now).await
     }
 
     async fn prune_burned(&self, now: Timestamp) -> Result<u64, StoreError> {

@@ -67,6 +67,7 @@ pub(super) async fn open(
         if in_doubt > 0 {
             tracing::warn!(calls = in_doubt, "calls without an outcome from before are recorded as unknown");
         }
+        made.restore_counters().await.map_err(|refusal| anyhow::Error::msg(refusal.detail))?;
         let upstreams = Arc::clone(&core.upstreams);
         let withdrawals = Arc::clone(&core.withdrawn);
         let app = broker::router(BrokerDoor { broker: made, withdrawals, upstreams, in_flight: in_flight.clone() });

@@ -35,7 +35,7 @@ use crate::domain::jose::MandateKeys;
 use crate::domain::ledger::{Entry, EventType, LogKey, Subject};
 use crate::domain::mandate::Expected;
 use crate::domain::policy::Bundle;
-use crate::service::broker::{Broker, BrokerPorts};
+use crate::service::broker::{Broker, BrokerPorts, BrokerSettings};
 use crate::service::issuer::{Issuer, IssuerPorts, IssuerSettings};
 use crate::service::ports::{Clock, Entropy, Ledger as _, PolicyPoint as _};
 
@@ -251,6 +251,7 @@ impl Core {
             brokers: part.brokers.clone(),
             default_ttl: part.default_ttl,
             max_ttl: part.max_ttl,
+            environment: self.config.environment,
         };
         let ports = IssuerPorts {
             ledger: self.store.clone(),
@@ -272,6 +273,11 @@ impl Core {
         let part = self.config.broker.as_ref().context("the configuration has no [broker]")?;
         let expected =
             Expected { issuer: part.agentauth.clone(), audience: part.door.spiffe_id.clone(), max_ttl: part.max_ttl };
+        let settings = BrokerSettings {
+            expected,
+            environment: self.config.environment,
+            allow_unmandated_low_risk: part.allow_unmandated_low_risk,
+        };
         let ports = BrokerPorts {
             ledger: self.store.clone(),
             policy: self.policy.clone(),
@@ -282,7 +288,7 @@ impl Core {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
         };
-        Ok(Arc::new(Broker::new(expected, ports)))
+        Ok(Arc::new(Broker::new(settings, ports)))
     }
 }
 

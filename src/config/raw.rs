@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, notify, tickets};
+use crate::domain::policy::Environment;
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::time::Ttl;
 
@@ -18,6 +19,9 @@ pub struct Raw {
     /// Allows what production refuses. Written by `atb init`.
     #[serde(default)]
     dev: bool,
+    /// Where the services run: `production` unless it says otherwise, also for development.
+    #[serde(default)]
+    environment: Environment,
     trust: RawTrust,
     store: RawStore,
     keys: RawKeys,
@@ -95,6 +99,8 @@ struct RawBroker {
     max_ttl_seconds: u64,
     #[serde(default)]
     agentauth: Option<String>,
+    #[serde(default)]
+    allow_unmandated_low_risk: bool,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -191,6 +197,7 @@ impl Raw {
                 door: Door { listen: raw.listen, spiffe_id, svid: at(raw.svid), key: at(raw.key) },
                 connectors: at(raw.connectors),
                 max_ttl: ttl("broker.max_ttl_seconds", raw.max_ttl_seconds)?,
+                allow_unmandated_low_risk: raw.allow_unmandated_low_risk,
                 agentauth: match (&raw.agentauth, &agentauth_id) {
                     (Some(text), _) => id("broker.agentauth", text)?,
                     (None, Some(id)) => id.clone(),
@@ -229,6 +236,7 @@ impl Raw {
         in_range("limits.policy_ms", usize::from(self.limits.policy_ms), 10..=10_000)?;
         Ok(Config {
             dev: self.dev,
+            environment: self.environment,
             trust_domain: self
                 .trust
                 .domain

@@ -13,7 +13,10 @@ use crate::domain::id::{Jti, Revision, WorkspaceId};
 use crate::domain::json::Object;
 use crate::domain::leg::Leg;
 use crate::domain::mandate::{BoundMandate, ProvenApprovals};
-use crate::domain::policy::{AgentFacts, ApprovalFact, Bundle, Phase, PolicyFacts, PolicyInput, RequestFacts};
+use crate::domain::policy::{
+    AgentFacts, ApprovalFact, Bundle, Counters, Environment, Phase, PlatformFacts, PolicyFacts, PolicyInput,
+    RequestFacts,
+};
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::time::Timestamp;
 use crate::service::refusal::Refusal;
@@ -35,6 +38,25 @@ pub struct Asked<'a> {
     pub requires_dual_control: bool,
     /// The agent's workspace.
     pub workspace: &'a WorkspaceId,
+    /// Where the services run.
+    pub environment: Environment,
+    /// What vouches for the agent, where it is the agent that asks.
+    pub platform: Option<PlatformFacts>,
+}
+
+/// The circumstances of a call, as the policy is asked about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// The agent's workspace.
+    pub workspace: &'a WorkspaceId,
+    /// Where the services run.
+    pub environment: Environment,
+    /// What vouches for the agent, where its SVID came to us.
+    pub platform: Option<PlatformFacts>,
+    /// What was allowed lately.
+    pub counters: &'a Counters,
+    /// When the call arrived.
+    pub now: Timestamp,
 }
 
 /// Holds a call's parameters against the act's schema; an act that the catalogue does not have is left to the policy,
@@ -60,8 +82,11 @@ pub fn of_request(asked: Asked<'_>, approvals: &[ApprovalFact], now: Timestamp) 
     PolicyInput::new(&PolicyFacts {
         phase: Phase::Issue,
         time: now.as_secs(),
+        environment: asked.environment,
         workspace: asked.workspace,
-        agent: agent(&asked.ask.sub),
+        agent: agent(&asked.ask.sub, asked.platform),
+        counters: None,
+        unmandated: false,
         poa,
         request: asked.call.map(RequestFacts::from),
         approvals,
@@ -94,15 +119,18 @@ pub fn of_call(
     mandate: &BoundMandate,
     call: &CallRequest,
     approvals: &ProvenApprovals,
-    workspace: &WorkspaceId,
-    now: Timestamp,
+    circumstances: Circumstances<'_>,
 ) -> PolicyInput {
+    let Circumstances { workspace, environment, platform, counters, now } = circumstances;
     let claims = mandate.claims();
     PolicyInput::new(&PolicyFacts {
         phase: Phase::Call,
         time: now.as_secs(),
+        environment,
         workspace,
-        agent: agent(&claims.sub),
+        agent: agent(&claims.sub, platform),
+        counters: Some(counters),
+        unmandated: false,
         poa: PoaFacts {
             iss: &claims.iss,
             sub: &claims.sub,
@@ -125,8 +153,26 @@ pub fn of_call(
     })
 }
 
-fn agent(id: &SpiffeId) -> AgentFacts<'_> {
-    AgentFacts { id, trust_domain: id.trust_domain_name() }
+/// The input for `data.atb.poa.decision` about a call that came without a mandate: `poa` is null and nobody approved.
+pub fn of_unmandated(caller: &SpiffeId, call: &CallRequest, circumstances: Circumstances<'_>) -> PolicyInput {
+    let Circumstances { workspace, environment, platform, counters, now } = circumstances;
+    PolicyInput::new(&PolicyFacts {
+        phase: Phase::Call,
+        time: now.as_secs(),
+        environment,
+        workspace,
+        agent: agent(caller, platform),
+        counters: Some(counters),
+        unmandated: true,
+        poa: (),
+        request: Some(call.into()),
+        approvals: &[],
+        requires_dual_control: false,
+    })
+}
+
+fn agent(id: &SpiffeId, platform: Option<PlatformFacts>) -> AgentFacts<'_> {
+    AgentFacts { id, trust_domain: id.trust_domain_name(), platform }
 }
 
 /// The policy is told of statements through `approvals`, where they are proven; their text only costs time.

@@ -14,7 +14,7 @@ mod withdrawals;
 pub use calls::{CallDirectory, NotACall};
 pub use challenges::{AdvanceError, ChallengeQuery, Challenges, Entitled, ListKey, Order, Stored, Viewer};
 pub use clock::{Clock, Entropy};
-pub use ledger::{Burn, BurnError, EntryFilter, Ledger, StoreError};
+pub use ledger::{AllowedCalls, Burn, BurnError, EntryFilter, Ledger, StoreError};
 pub use notify::{Notify, NotifyError};
 pub use outbox::{Backlog, News, Outbox, Queued, Waiting};
 pub use policy::{Judged, PolicyPoint};

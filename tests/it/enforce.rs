@@ -3,6 +3,8 @@
 mod calls;
 mod mandates;
 mod replay;
+mod told;
+mod unmandated;
 mod upstream;
 
 use atb::domain::ledger::{Entry, EventType};

@@ -89,8 +89,8 @@ fn every_schema_names_itself_says_what_it_is_and_takes_no_unknown_member() {
             assert!(text[member].as_str().is_some_and(|text| !text.is_empty()), "{name} has no {member}");
         }
         validator(name);
-        // A workspace may be called `x`; the test of the shipped data tries unknown members inside one.
-        if name == "common" || name == "workspaces" {
+        // A workspace or a calendar may be called `x`; the tests of policy data try unknown members inside one.
+        if ["common", "workspaces", "teams", "calendars", "freezes"].contains(&name.as_str()) {
             continue;
         }
         let unknown = json!({"x": 1});
@@ -187,6 +187,89 @@ fn the_shipped_policy_data_fits() {
             ("/high/roles", json!({"ticket": 1})),
         ],
     );
+}
+
+#[test]
+fn overlays_and_what_they_use_fit() {
+    let acts = json!(["erp.*"]);
+    let overlay = json!({
+        "denied": ["crm.*"], "limits": {"erp.order.create": {"amount": {"max": 100}, "currency": "EUR"}},
+        "approvals": {"medium": {"approvals": 2, "roles": {"finance": 1}}},
+        "rates": [{"acts": acts, "per": "agent", "window": 60, "max": 10}], "hours": {"acts": acts, "calendar": "office"},
+        "sensitive_paths": ["/payroll", "/board/"], "restricted": [{"acts": ["*"], "parameter": "*", "pattern": "^X"}],
+        "risk_threshold": 60
+    });
+    let mut workspace = overlay.clone();
+    workspace["free_form_leg"] = json!(false);
+    workspace["team"] = json!("field");
+    fits("workspaces", &json!({"sales": workspace}));
+    fits("environments", &json!({"production": overlay, "staging": {}}));
+    refuses(
+        "overlay",
+        &overlay,
+        vec![
+            ("/allowed", acts.clone()),
+            ("/denied", json!(["*.read"])),
+            ("/limits/erp.order.create/amount", json!({"maximum": 1})),
+            ("/limits/erp.order.create/amount", json!({})),
+            ("/approvals/severe", json!({})),
+            ("/approvals/medium/approvals", json!(9)),
+            ("/rates/0/window", json!(61)),
+            ("/rates/0/max", json!(0)),
+            ("/rates/0/acts", json!([])),
+            ("/hours/calendar", json!("")),
+            ("/sensitive_paths", json!(["/"])),
+            ("/sensitive_paths", json!(["/a%2fb"])),
+            ("/restricted/0/pattern", json!("a".repeat(257))),
+            ("/risk_threshold", json!(101)),
+        ],
+    );
+    assert!(!validator("environments").is_valid(&json!({"prod": {}})));
+    refuses(
+        "teams",
+        &json!({"field": {"risk_threshold": 70}}),
+        vec![("/field/owner", json!("x")), ("/field", json!({}))],
+    );
+    let calendar = json!({"office": {"timezone": "Europe/Berlin", "hours": {"mon": [["09:00", "24:00"]]}, "holidays": ["2026-12-25"]}});
+    refuses(
+        "calendars",
+        &calendar,
+        vec![
+            ("/office/hours/monday", json!([])),
+            ("/office/hours/mon", json!([["9:00", "17:00"]])),
+            ("/office/hours/mon", json!([["09:00"]])),
+            ("/office/holidays", json!(["25.12.2026"])),
+            ("/office/zone", json!("UTC")),
+        ],
+    );
+    let period = json!({"year-end": {"from": "2026-12-18T18:00:00+01:00", "until": "2027-01-04T06:00:00Z", "acts": acts,
+        "workspaces": ["*"], "reason": "Closing of the books"}});
+    refuses(
+        "freezes",
+        &period,
+        vec![
+            ("/year-end/from", json!("2026-12-18")),
+            ("/year-end/acts", json!([])),
+            ("/year-end/workspaces", json!([])),
+            ("/year-end/reason", json!("")),
+            ("/year-end/allow", json!(true)),
+        ],
+    );
+    let rates = json!([{"acts": acts, "per": "workspace", "window": 86_400, "max": 1}]);
+    refuses("rates", &rates, vec![("/0/per", json!("team")), ("/0/seconds", json!(60))]);
+    refuses(
+        "low-risk-allowlist",
+        &json!({"acts": {"erp.vendor.read": true}}),
+        vec![("/acts/ERP", json!(true)), ("/acts/a.b", json!(1))],
+    );
+    let bound = json!({"spiffe://atb.dev/agent/a": {"operator": "dave", "workspace": "default", "platform": {
+        "authorities": [format!("sha-256:{}", "ab".repeat(32))], "connectors": ["erp"], "max_svid_seconds": 3600}}});
+    fits("agents", &bound);
+    for platform in [json!({}), json!({"authorities": []}), json!({"authority": "x"}), json!({"max_svid_seconds": 0})] {
+        let mut wrong = bound.clone();
+        wrong["spiffe://atb.dev/agent/a"]["platform"] = platform;
+        assert!(!validator("agents").is_valid(&wrong), "{wrong}");
+    }
 }
 
 #[test]

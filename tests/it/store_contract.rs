@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use atb::adapters::store::{OpenError, OpenMode, SqliteStore};
 use atb::domain::approval::{Challenge, ChallengeDraft, ChallengeState};
 use atb::domain::id::{ChallengeId, DecisionId, EventId, Jti, WorkspaceId};
-use atb::domain::ledger::{Entry, EventType, LogKey, Origin, Subject};
+use atb::domain::ledger::{CallKey, Entry, EventType, LogKey, Origin, Subject};
 use atb::domain::time::Timestamp;
 use atb::service::auditor::{Start, verify_log};
 use atb::service::ports::{
@@ -83,6 +83,13 @@ pub fn entry(event_type: EventType, jti: Option<Jti>) -> Entry {
     }
 }
 
+/// The broker's yes.
+pub fn allowed(jti: Option<Jti>) -> Entry {
+    let mut entry = entry(EventType::BrokerDecision, jti);
+    entry.subject.allow = Some(true);
+    entry
+}
+
 pub fn new_jti() -> Jti {
     Jti::new(now(), fresh())
 }
@@ -93,10 +100,11 @@ pub fn burn(jti: Jti, challenge: Option<ChallengeId>) -> Burn {
 
 pub async fn spend(ledger: &dyn Ledger, burn: Burn) -> Result<u64, BurnError> {
     let jti = burn.jti;
-    let spent = entry(EventType::BrokerDecision, Some(jti));
+    let spent = allowed(Some(jti));
     let replayed = entry(EventType::PoaSingleUseReplayBlocked, Some(jti));
+    let decision = spent.subject.decision_id.unwrap();
     let receipt = ledger.burn_and_record(burn, spent, replayed).await?;
-    assert!(receipt.proves_decision_on(jti));
+    assert!(receipt.proves_permission(CallKey::Mandate(jti), decision));
     Ok(receipt.seq())
 }
 
@@ -148,7 +156,10 @@ async fn a_mandate_is_spent_once(ledger: &dyn Ledger) {
     let first = spend(ledger, burn(jti, None)).await.unwrap();
     let Err(BurnError::Replayed(receipt)) = spend(ledger, burn(jti, None)).await else { panic!("spent twice") };
     assert_eq!(receipt.seq(), first + 1);
-    assert!(!receipt.proves_decision_on(jti), "the record of a replay is no permit");
+    let replays = EntryFilter { event_type: Some(EventType::PoaSingleUseReplayBlocked), ..EntryFilter::default() };
+    let (_, replay) = all(ledger, replays).await.pop().unwrap();
+    let permits = receipt.proves_permission(CallKey::Mandate(jti), replay.subject.decision_id.unwrap());
+    assert!(!permits, "the record of a replay is no permit");
 }
 
 async fn a_challenge_and_a_mandate_are_spent_both_or_neither(ledger: &dyn Ledger) {
@@ -164,11 +175,64 @@ async fn a_call_is_in_doubt_until_its_outcome(ledger: &dyn Ledger) {
     let seq = spend(ledger, burn(called, Some(ChallengeId::new(now(), fresh())))).await.unwrap();
     spend(ledger, Burn { calls: false, ..burn(asked, None) }).await.unwrap();
     let in_doubt = ledger.calls_in_doubt().await.unwrap();
-    let (_, decision) = in_doubt.iter().find(|(jti, _)| *jti == called).unwrap();
+    let (_, decision) = in_doubt.iter().find(|(key, _)| key.jti() == Some(called)).unwrap();
     assert_eq!(ledger.entries(seq, 1, &EntryFilter::default()).await.unwrap()[0].1, decision.to_bytes());
-    assert!(in_doubt.iter().all(|(jti, _)| *jti != asked), "a verdict alone has no outcome to wait for");
-    ledger.record_outcome(called, entry(EventType::ConnectorOutcome, Some(called))).await.unwrap();
-    assert!(ledger.calls_in_doubt().await.unwrap().iter().all(|(jti, _)| *jti != called));
+    assert!(in_doubt.iter().all(|(key, _)| key.jti() != Some(asked)), "a verdict alone has no outcome to wait for");
+    let key = CallKey::Mandate(called);
+    ledger.record_outcome(key, entry(EventType::ConnectorOutcome, Some(called))).await.unwrap();
+    assert!(ledger.calls_in_doubt().await.unwrap().iter().all(|(doubt, _)| *doubt != key));
+}
+
+async fn a_call_without_a_mandate_is_in_doubt_until_its_outcome_and_then_forgotten(ledger: &dyn Ledger) {
+    let decision = allowed(None);
+    let id = decision.subject.decision_id.unwrap();
+    let key = CallKey::Unmandated(id);
+    let receipt = ledger.record_unmandated(id, decision.clone()).await.unwrap();
+    assert!(receipt.proves_permission(key, id));
+    let again = ledger.record_unmandated(id, decision.clone()).await;
+    assert!(again.is_err(), "one decision permits one call");
+    let in_doubt = async || ledger.calls_in_doubt().await.unwrap().into_iter().find(|(doubt, _)| *doubt == key);
+    assert_eq!(in_doubt().await.unwrap().1, decision);
+    ledger.prune_burned(now().plus(Duration::from_secs(100_000))).await.unwrap();
+    assert!(in_doubt().await.is_some(), "what is in doubt stays");
+    ledger.record_outcome(key, entry(EventType::ConnectorOutcome, None)).await.unwrap();
+    assert!(in_doubt().await.is_none());
+}
+
+async fn what_was_allowed_lately_is_summed_up_without_questions_and_denials(ledger: &dyn Ledger) {
+    let at = |entry: Entry, ago: u64| {
+        let mut entry = Entry { at: now().minus(Duration::from_secs(ago)), ..entry };
+        entry.workspace = "counted".parse().unwrap();
+        entry
+    };
+    let mut peek = allowed(Some(new_jti()));
+    peek.subject.detail.insert("peek".to_owned(), "true".to_owned());
+    let mut look_alike = allowed(Some(new_jti()));
+    look_alike.subject.detail.insert("note".to_owned(), "\"peek\":\"true\"".to_owned());
+    let mut denied = entry(EventType::BrokerDecision, Some(new_jti()));
+    denied.subject.reason = Some("unknown_act".to_owned());
+    for (entry, ago) in [
+        (allowed(Some(new_jti())), 0),
+        (allowed(None), 0),
+        (look_alike, 0),
+        (allowed(Some(new_jti())), 30),
+        (allowed(Some(new_jti())), 7_200),
+        (allowed(Some(new_jti())), 90_000),
+        (peek, 0),
+        (denied, 0),
+        (entry(EventType::ConnectorOutcome, None), 0),
+    ] {
+        ledger.record(at(entry, ago)).await.unwrap();
+    }
+    let since = now().minus(Duration::from_secs(86_400));
+    let mut sums = ledger.allowed_calls(since, now()).await.unwrap();
+    sums.retain(|sum| sum.workspace.as_str() == "counted");
+    assert!(sums.iter().all(|sum| sum.agent.as_str() == "spiffe://example.org/agent/buyer"));
+    assert!(sums.iter().all(|sum| sum.act.as_str() == "erp.order.read"));
+    let this = now().as_secs();
+    let quarter = (this - 7_200) / 900 * 900 + 899;
+    let found: Vec<_> = sums.iter().map(|sum| (sum.at, sum.calls)).collect();
+    assert_eq!(found, [(quarter, 1), (this - 30, 1), (this, 3)]);
 }
 
 async fn what_need_not_be_remembered_is_forgotten_except_calls_in_doubt(ledger: &dyn Ledger) {
@@ -179,7 +243,8 @@ async fn what_need_not_be_remembered_is_forgotten_except_calls_in_doubt(ledger: 
     spend(ledger, Burn { keep_until: now().plus(Duration::from_secs(9000)), calls: false, ..burn(later, None) })
         .await
         .unwrap();
-    ledger.record_outcome(settled, entry(EventType::ConnectorOutcome, Some(settled))).await.unwrap();
+    let settle = ledger.record_outcome(CallKey::Mandate(settled), entry(EventType::ConnectorOutcome, Some(settled)));
+    settle.await.unwrap();
     assert_eq!(ledger.prune_burned(now()).await.unwrap(), 0, "all are still to be remembered");
     assert!(ledger.prune_burned(now().plus(Duration::from_secs(1000))).await.unwrap() >= 1);
     assert!(spend(ledger, burn(settled, None)).await.is_ok(), "forgotten");
@@ -325,6 +390,8 @@ async fn sqlite_keeps_the_contract() {
     a_mandate_is_spent_once(&*store).await;
     a_challenge_and_a_mandate_are_spent_both_or_neither(&*store).await;
     a_call_is_in_doubt_until_its_outcome(&*store).await;
+    a_call_without_a_mandate_is_in_doubt_until_its_outcome_and_then_forgotten(&*store).await;
+    what_was_allowed_lately_is_summed_up_without_questions_and_denials(&*store).await;
     what_need_not_be_remembered_is_forgotten_except_calls_in_doubt(&*store).await;
     a_query_finds_what_its_filter_says_and_nothing_else(&*store).await;
     one_of_a_thousand_parallel_burns_is_the_first(store.clone()).await;
@@ -352,7 +419,7 @@ async fn what_was_spent_stays_spent_after_a_restart() {
     store.close().await.unwrap();
     let store = open(&path, OpenMode::Existing).await.unwrap();
     assert!(matches!(spend(&store, burn(jti, None)).await, Err(BurnError::Replayed(_))));
-    assert_eq!(store.calls_in_doubt().await.unwrap()[0].0, jti);
+    assert_eq!(store.calls_in_doubt().await.unwrap()[0].0, CallKey::Mandate(jti));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,7 +20,7 @@ use super::life::succeed;
 use super::op::{Answer, Op, Prepared};
 use super::rows::{advance_challenge, insert_nodes, millis, number, open_challenge, prune};
 use super::withdrawals;
-use crate::domain::id::{ChallengeId, Sha256Digest};
+use crate::domain::id::{ChallengeId, DecisionId, Sha256Digest};
 use crate::domain::ledger::{Checkpoint, Entry, LogKey, Origin, Receipt, Subtree};
 use crate::domain::time::Timestamp;
 use crate::service::auditor::{BLOCK, BLOCK_LEVEL, Edge};
@@ -137,8 +137,7 @@ impl Scribe {
     }
 
     async fn spent_keys(&self, tx: &mut SqliteConnection, ops: &[Op]) -> Result<HashSet<Key>, sqlx::Error> {
-        let burns = ops.iter().filter_map(|op| if let Op::Burn { burn, .. } = op { Some(burn) } else { None });
-        let keys: Vec<Key> = burns.flat_map(keys_of).collect();
+        let keys: Vec<Key> = ops.iter().flat_map(spent_by).collect();
         let mut spent = HashSet::new();
         for statement in self.spent.over(&keys) {
             for row in statement.fetch_all(&mut *tx).await? {
@@ -272,8 +271,9 @@ impl Group {
         let verdict = match op {
             Op::Record(entry) => self.append(entry),
             Op::Burn { burn, spent, replayed } => self.burn(&burn, spent, *replayed),
-            Op::Outcome { jti, outcome } => {
-                self.settled.push(*jti.as_bytes());
+            Op::Call { decision, allowed } => self.call(decision, allowed),
+            Op::Outcome { call, outcome } => {
+                self.settled.push(*call.as_bytes());
                 self.append(outcome)
             }
             Op::Open { row, entry } => {
@@ -316,13 +316,25 @@ impl Group {
         }
         let decision_seq = number(self.log.edge.frontier.size());
         for key in keys_of(burn) {
-            // INVARIANT: only the mandate's own key can be in doubt; outcomes name mandates.
+            // INVARIANT: of the two only the mandate's own key can be in doubt; outcomes name mandates.
             let in_doubt = burn.calls && key == *burn.jti.as_bytes();
             if self.spent.insert(key) {
                 self.burns.push(BurnedRow { key, expires_at: burn.keep_until, decision_seq, in_doubt });
             }
         }
         self.append(spent)
+    }
+
+    /// The decision's id stands where a mandate's would, and goes as soon as the outcome is on record: nothing can be
+    /// replayed with it.
+    fn call(&mut self, decision: DecisionId, allowed: Prepared) -> Verdict {
+        let key = *decision.as_bytes();
+        if !self.spent.insert(key) {
+            return Verdict::Conflict;
+        }
+        let decision_seq = number(self.log.edge.frontier.size());
+        self.burns.push(BurnedRow { key, expires_at: allowed.columns.at, decision_seq, in_doubt: true });
+        self.append(allowed)
     }
 
     fn challenge(&mut self, changed: bool, id: ChallengeId, entry: Prepared) -> Verdict {
@@ -377,6 +389,15 @@ impl Written {
         };
         let answers = self.verdicts.into_iter().map_while(answer).collect();
         Committed { log: self.log, checkpoint: self.checkpoint, answers, challenges: self.challenges }
+    }
+}
+
+/// The keys that must not have been spent before.
+fn spent_by(op: &Op) -> Vec<Key> {
+    match op {
+        Op::Burn { burn, .. } => keys_of(burn).collect(),
+        Op::Call { decision, .. } => vec![*decision.as_bytes()],
+        _ => Vec::new(),
     }
 }
 

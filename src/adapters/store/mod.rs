@@ -5,6 +5,7 @@
 //! into one transaction, signs the checkpoint that covers it inside that transaction, and answers when it is on disk.
 //! [`SqliteReader`] reads the same file, also from another process and while the service runs.
 
+mod allowed;
 mod batch;
 mod group;
 mod life;

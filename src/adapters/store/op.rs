@@ -4,8 +4,8 @@ use super::life::Succession;
 use super::outbox::OutboxChange;
 use super::rows::ChallengeRow;
 use super::withdrawals::WithdrawalRow;
-use crate::domain::id::Jti;
-use crate::domain::ledger::{Entry, LeafHash, Receipt};
+use crate::domain::id::DecisionId;
+use crate::domain::ledger::{CallKey, Entry, LeafHash, Receipt};
 use crate::domain::time::Timestamp;
 use crate::service::auditor::Columns;
 use crate::service::ports::{Burn, StoreError};
@@ -41,8 +41,13 @@ pub(super) enum Op {
         spent: Prepared,
         replayed: Box<Prepared>,
     },
+    /// A call without a mandate, from now on in doubt.
+    Call {
+        decision: DecisionId,
+        allowed: Prepared,
+    },
     Outcome {
-        jti: Jti,
+        call: CallKey,
         outcome: Prepared,
     },
     Open {

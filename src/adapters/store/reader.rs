@@ -11,7 +11,7 @@ use super::schema::{self, OpenError};
 use crate::domain::approval::Challenge;
 use crate::domain::id::{ChallengeId, DecisionId, Jti, Sha256Digest};
 use crate::domain::json;
-use crate::domain::ledger::{Entry, LeafHash, ProofError, Subtree, consistency_proof, inclusion_proof};
+use crate::domain::ledger::{CallKey, Entry, LeafHash, ProofError, Subtree, consistency_proof, inclusion_proof};
 use crate::service::auditor::BLOCK_LEVEL;
 use crate::service::ports::{EntryFilter, StoreError, Stored};
 
@@ -82,7 +82,7 @@ impl SqliteReader {
         rows.iter().map(|row| Ok((unsigned(row, 0)?, row.try_get(1).map_err(failed)?))).collect()
     }
 
-    pub(super) async fn calls_in_doubt(&self) -> Result<Vec<(Jti, Entry)>, StoreError> {
+    pub(super) async fn calls_in_doubt(&self) -> Result<Vec<(CallKey, Entry)>, StoreError> {
         let rows = sqlx::query(
             "SELECT entry.body FROM burned JOIN entry ON entry.seq = burned.decision_seq \
              WHERE burned.in_doubt = 1 ORDER BY burned.decision_seq",
@@ -92,8 +92,8 @@ impl SqliteReader {
         .map_err(failed)?;
         let decision = |row: &SqliteRow| {
             let entry: Entry = parse(row.try_get(0).map_err(failed)?)?;
-            let jti = entry.subject.jti.ok_or_else(|| failed("a decision in doubt names no mandate"))?;
-            Ok((jti, entry))
+            let key = CallKey::of(&entry.subject).ok_or_else(|| failed("a decision in doubt has no id"))?;
+            Ok((key, entry))
         };
         rows.iter().map(decision).collect()
     }

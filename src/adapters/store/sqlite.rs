@@ -19,11 +19,12 @@ use super::schema::{self, OpenError};
 use super::stats::StoreStats;
 use super::writer::{self, Request, Seen, Writer};
 use crate::domain::approval::{Challenge, Summary};
-use crate::domain::id::{ChallengeId, Jti};
-use crate::domain::ledger::{Checkpoint, Entry, LogKey, LogVerifier, Origin, Receipt};
+use crate::domain::id::{ChallengeId, DecisionId};
+use crate::domain::ledger::{CallKey, Checkpoint, Entry, LogKey, LogVerifier, Origin, Receipt};
 use crate::domain::time::Timestamp;
 use crate::service::ports::{
-    AdvanceError, Burn, BurnError, ChallengeQuery, Challenges, Clock, EntryFilter, Ledger, StoreError, Stored, Viewer,
+    AdvanceError, AllowedCalls, Burn, BurnError, ChallengeQuery, Challenges, Clock, EntryFilter, Ledger, StoreError,
+    Stored, Viewer,
 };
 
 /// Requests that wait for the writer; four full groups and more.
@@ -181,12 +182,20 @@ impl Ledger for SqliteStore {
         }
     }
 
-    async fn record_outcome(&self, jti: Jti, outcome: Entry) -> Result<Receipt, StoreError> {
-        self.append(Op::Outcome { jti, outcome: Prepared::of(outcome)? }).await
+    async fn record_unmandated(&self, decision: DecisionId, allowed: Entry) -> Result<Receipt, StoreError> {
+        self.append(Op::Call { decision, allowed: Prepared::of(allowed)? }).await
     }
 
-    async fn calls_in_doubt(&self) -> Result<Vec<(Jti, Entry)>, StoreError> {
+    async fn record_outcome(&self, call: CallKey, outcome: Entry) -> Result<Receipt, StoreError> {
+        self.append(Op::Outcome { call, outcome: Prepared::of(outcome)? }).await
+    }
+
+    async fn calls_in_doubt(&self) -> Result<Vec<(CallKey, Entry)>, StoreError> {
         self.reader.calls_in_doubt().await
+    }
+
+    async fn allowed_calls(&self, since: Timestamp, now: Timestamp) -> Result<Vec<AllowedCalls>, StoreError> {
+        self.reader.allowed_calls(since, now).await
     }
 
     async fn prune_burned(&self, now: Timestamp) -> Result<u64, StoreError> {

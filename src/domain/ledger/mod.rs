@@ -8,7 +8,7 @@ mod entry;
 mod tree;
 
 pub use checkpoint::{Checkpoint, CheckpointError, LogKey, LogVerifier, Origin};
-pub use entry::{Entry, EventType, Outcome, Receipt, Subject};
+pub use entry::{CallKey, Entry, EventType, Outcome, Receipt, Subject};
 pub use tree::{
     Frontier, LeafHash, ProofError, Subtree, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion,
 };

@@ -46,6 +46,60 @@ pub struct Violation {
     pub detail: String,
 }
 
+/// How risky the policy holds what is asked to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Risk {
+    /// What the contributions come to.
+    pub score: RiskScore,
+    /// What it is made of.
+    pub contributions: Vec<RiskContribution>,
+}
+
+/// One part of a risk score.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RiskContribution {
+    /// What adds to the risk, by name.
+    pub factor: String,
+    /// How much; below zero where it takes away from the risk.
+    pub points: i32,
+}
+
+/// A whole number from 0 to 100.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct RiskScore(u8);
+
+impl RiskScore {
+    /// The highest.
+    pub const MAX: u8 = 100;
+
+    /// The number.
+    pub fn as_u8(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<u64> for RiskScore {
+    type Error = RiskScoreError;
+
+    fn try_from(number: u64) -> Result<Self, RiskScoreError> {
+        u8::try_from(number).ok().filter(|n| *n <= Self::MAX).map(Self).ok_or(RiskScoreError)
+    }
+}
+
+impl From<RiskScore> for u64 {
+    fn from(score: RiskScore) -> Self {
+        score.0.into()
+    }
+}
+
+/// A number that is no risk score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a whole number from 0 to 100")]
+pub struct RiskScoreError;
+
 /// The verdict on one call: `data.atb.poa.decision`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
@@ -61,9 +115,15 @@ pub struct Decision {
     /// What the enforcing side must do when it allows.
     #[serde(default)]
     pub obligations: Vec<Value>,
+    /// What the verdict rests on, `layer:what`, in the order of the layers.
+    #[serde(default)]
+    pub matched: Vec<String>,
     /// Every rule that the call breaks.
     #[serde(default)]
     pub violations: Vec<Violation>,
+    /// How risky it is, where the policy says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Risk>,
 }
 
 impl Decision {
@@ -75,8 +135,15 @@ impl Decision {
             tier: None,
             missing: Vec::new(),
             obligations: Vec::new(),
+            matched: Vec::new(),
             violations: Vec::new(),
+            risk: None,
         }
+    }
+
+    /// The risk score alone, for the record.
+    pub fn risk_score(&self) -> Option<RiskScore> {
+        self.risk.as_ref().map(|risk| risk.score)
     }
 }
 

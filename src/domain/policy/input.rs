@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::bundle::ActPattern;
+use super::counters::Counters;
 use crate::domain::action::{CallPath, CallRequest, Method};
 use crate::domain::catalogue::Tier;
 use crate::domain::id::{Sha256Digest, WorkspaceId};
 use crate::domain::json::Object;
-use crate::domain::spiffe::SpiffeId;
+use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
 
 /// At which point the policy is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -19,6 +20,19 @@ pub enum Phase {
     Call,
 }
 
+/// Which of the company's environments the services run in. The policy's overlays tighten by it; none loosens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    /// Real money, real people; what holds where nothing is said.
+    #[default]
+    Production,
+    /// As production, with other data.
+    Staging,
+    /// For those who build.
+    Development,
+}
+
 /// The caller, from its verified SVID.
 #[derive(Debug, Clone, Serialize)]
 pub struct AgentFacts<'a> {
@@ -26,6 +40,27 @@ pub struct AgentFacts<'a> {
     pub id: &'a SpiffeId,
     /// Its trust domain.
     pub trust_domain: &'a str,
+    /// What vouches for it, where its SVID came to us and not to a connector that reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<PlatformFacts>,
+}
+
+/// The platform that vouches for a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PlatformFacts {
+    /// The trust anchor that the SVID chains to: SHA-256 over the DER of its SubjectPublicKeyInfo.
+    pub authority: Sha256Digest,
+    /// From when the SVID itself is valid, in seconds since the epoch.
+    pub issued_at: u64,
+    /// Until when.
+    pub expires_at: u64,
+}
+
+impl From<&VerifiedSvid> for PlatformFacts {
+    fn from(svid: &VerifiedSvid) -> Self {
+        let (from, until) = svid.own_validity();
+        Self { authority: svid.authority(), issued_at: from.as_secs(), expires_at: until.as_secs() }
+    }
 }
 
 /// The call.
@@ -43,6 +78,17 @@ pub struct RequestFacts<'a> {
     pub params: &'a Object,
     /// Digest of the parameters.
     pub digest: Sha256Digest,
+    /// The members of a mandate's `req`, so that one comparison ties the two.
+    pub binding: BindingFacts<'a>,
+}
+
+/// One exact call, as the `req` of a mandate writes it.
+#[derive(Debug, Clone, Serialize)]
+pub struct BindingFacts<'a> {
+    connector: &'a str,
+    method: Method,
+    path: &'a CallPath,
+    digest: Sha256Digest,
 }
 
 impl<'a> From<&'a CallRequest> for RequestFacts<'a> {
@@ -54,6 +100,12 @@ impl<'a> From<&'a CallRequest> for RequestFacts<'a> {
             act: call.act.as_str(),
             params: &call.params,
             digest: call.digest(),
+            binding: BindingFacts {
+                connector: call.connector.as_str(),
+                method: call.method,
+                path: &call.path,
+                digest: call.digest(),
+            },
         }
     }
 }
@@ -91,11 +143,19 @@ pub struct PolicyFacts<'a, P> {
     pub phase: Phase,
     /// The only clock that the policy has, in seconds since the epoch.
     pub time: u64,
+    /// Where the services run.
+    pub environment: Environment,
     /// The agent's workspace.
     pub workspace: &'a WorkspaceId,
     /// The caller.
     pub agent: AgentFacts<'a>,
-    /// The mandate's claims and `ttl`; at [`Phase::Issue`] the draft of them.
+    /// How many calls were allowed lately; none at [`Phase::Issue`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counters: Option<&'a Counters>,
+    /// Whether the call came without a mandate and the configuration lets the policy judge such calls.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unmandated: bool,
+    /// The mandate's claims and `ttl`; at [`Phase::Issue`] the draft of them; `null` for a call without a mandate.
     pub poa: P,
     /// The call, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,14 +4,19 @@
 //! answer, [`engine`] turns every fault into a denial.
 
 pub mod bundle;
+mod counters;
 mod decision;
 pub mod engine;
 mod input;
 pub mod profile;
 
 pub use bundle::Bundle;
+pub use counters::{CallCounters, CallSlot, Counters, CountersFull, WINDOWS, Windows};
 pub use decision::{
-    Assessment, CountedApproval, Decision, Excluded, IssueDecision, PolicyFault, RefusedApproval, Requirement,
-    Violation,
+    Assessment, CountedApproval, Decision, Excluded, IssueDecision, PolicyFault, RefusedApproval, Requirement, Risk,
+    RiskContribution, RiskScore, RiskScoreError, Violation,
 };
-pub use input::{AgentFacts, ApprovalFact, OnBehalfOf, Phase, PolicyFacts, PolicyInput, RequestFacts};
+pub use input::{
+    AgentFacts, ApprovalFact, BindingFacts, Environment, OnBehalfOf, Phase, PlatformFacts, PolicyFacts, PolicyInput,
+    RequestFacts,
+};

@@ -16,6 +16,7 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use super::x509::{self, Validity};
 use super::{SvidError, TrustDomain, UnverifiedSvid, VerifiedSvid};
+use crate::domain::id::Sha256Digest;
 use crate::domain::time::Timestamp;
 
 /// The largest bundle file.
@@ -89,8 +90,8 @@ impl TrustBundles {
         if now.plus(NOT_BEFORE_SKEW) < not_before {
             return Err(SvidError::NotYetValid(not_before));
         }
-        let authority_not_after = bundle.authority_of(&svid, purpose, now)?;
-        Ok(svid.into_verified(authority_not_after))
+        let (authority, not_after) = bundle.authority_of(&svid, purpose, now)?;
+        Ok(svid.into_verified(authority, not_after))
     }
 }
 
@@ -113,6 +114,7 @@ pub struct TrustBundle {
 #[derive(Debug, Clone)]
 struct Authority {
     anchor: TrustAnchor<'static>,
+    key: Sha256Digest,
     validity: Validity,
 }
 
@@ -217,8 +219,13 @@ impl TrustBundle {
         self.authorities.iter().filter(move |authority| authority.validity.contains(now))
     }
 
-    /// The end of the validity of the authority that the chain leads to.
-    fn authority_of(&self, svid: &UnverifiedSvid, purpose: Purpose, now: Timestamp) -> Result<Timestamp, SvidError> {
+    /// The key of the authority that the chain leads to, and the end of its validity.
+    fn authority_of(
+        &self,
+        svid: &UnverifiedSvid,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Result<(Sha256Digest, Timestamp), SvidError> {
         let (leaf, intermediates) = svid.chain().split_first().ok_or(SvidError::Missing)?;
         let authorities: Vec<_> = self.valid_at(now).collect();
         if authorities.is_empty() {
@@ -238,7 +245,7 @@ impl TrustBundle {
         authorities
             .iter()
             .find(|authority| authority.anchor == *path.anchor())
-            .map(|authority| authority.validity.not_after)
+            .map(|authority| (authority.key, authority.validity.not_after))
             .ok_or(SvidError::UnknownIssuer)
     }
 }
@@ -247,7 +254,7 @@ impl Authority {
     fn read(der: &CertificateDer<'_>, domain: &TrustDomain) -> Result<Self, SvidError> {
         let validity = x509::check_authority(der, domain)?;
         let anchor = anchor_from_trusted_cert(der).map_err(|_| SvidError::Malformed)?.to_owned();
-        Ok(Self { anchor, validity })
+        Ok(Self { anchor, key: x509::key_digest(der)?, validity })
     }
 }
 

@@ -10,6 +10,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::x509::{self, Leaf, Validity};
 use super::{SpiffeId, SpiffeIdError, SvidKey, TrustDomain};
+use crate::domain::id::Sha256Digest;
 use crate::domain::time::Timestamp;
 
 /// Leaf and at most three intermediates.
@@ -73,8 +74,9 @@ impl UnverifiedSvid {
     }
 
     /// The one way to a `VerifiedSvid`, for `TrustBundles::verify`.
-    pub(super) fn into_verified(self, authority_not_after: Timestamp) -> VerifiedSvid {
+    pub(super) fn into_verified(self, authority: Sha256Digest, authority_not_after: Timestamp) -> VerifiedSvid {
         VerifiedSvid {
+            authority,
             not_before: self.validity.not_before,
             expires_at: self.validity.not_after.min(authority_not_after),
             leaf: self.leaf,
@@ -88,6 +90,7 @@ impl UnverifiedSvid {
 pub struct VerifiedSvid {
     chain: Vec<CertificateDer<'static>>,
     leaf: Leaf,
+    authority: Sha256Digest,
     not_before: Timestamp,
     expires_at: Timestamp,
 }
@@ -106,6 +109,16 @@ impl VerifiedSvid {
     /// The first instant at which leaf and intermediates are all valid.
     pub fn not_before(&self) -> Timestamp {
         self.not_before
+    }
+
+    /// The authority that the chain led to: SHA-256 over the DER of its SubjectPublicKeyInfo.
+    pub fn authority(&self) -> Sha256Digest {
+        self.authority
+    }
+
+    /// From when to when the leaf alone is valid: the lifetime that the platform gave this identity.
+    pub fn own_validity(&self) -> (Timestamp, Timestamp) {
+        (self.leaf.validity.not_before, self.leaf.validity.not_after)
     }
 
     /// The key that the identity proves possession of.

@@ -16,6 +16,7 @@ use x509_parser::x509::X509Version;
 
 use super::svid::MAX_CERTIFICATE_BYTES;
 use super::{SpiffeId, SvidError, SvidKey, TrustDomain};
+use crate::domain::id::Sha256Digest;
 use crate::domain::time::Timestamp;
 
 /// What a leaf says, after its rules were checked.
@@ -67,6 +68,11 @@ pub(super) fn check_leaf(der: &CertificateDer<'_>) -> Result<Leaf, SvidError> {
     };
     let (server_auth, client_auth) = extensions.server_and_client_auth;
     Ok(Leaf { id, key: key_of(&certificate)?, validity: validity_of(&certificate), server_auth, client_auth })
+}
+
+/// SHA-256 over the DER of the SubjectPublicKeyInfo (RFC 5280 §4.1): names the key, not one certificate of it.
+pub(super) fn key_digest(der: &CertificateDer<'_>) -> Result<Sha256Digest, SvidError> {
+    Ok(Sha256Digest::of(parse(der)?.public_key().raw))
 }
 
 /// SPIFFE X.509-SVID §4.1 (signing certificates), §4.3: intermediates, and the authorities of a bundle.

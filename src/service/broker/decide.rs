@@ -130,7 +130,8 @@ impl Broker {
         if !request.peek {
             return self.authorise(attempt, &mandate, &approvals, &call, false).await.map(|(decision, _)| decision);
         }
-        let decision = self.judge(attempt, &mandate, &approvals, &call).await?;
+        // The place goes back at once: a question that spends nothing is not a call.
+        let (decision, _) = self.judge(attempt, &mandate, &approvals, &call).await?;
         let entry = self.entry(attempt, EventType::BrokerDecision, true, "ok");
         self.ports.ledger.record(entry).await.map_err(|error| Stop::Recorded(error.into()))?;
         Ok(decision)

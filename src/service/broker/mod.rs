@@ -1,15 +1,18 @@
 //! The broker (the PEP): verify ▶ holder ▶ approvals again ▶ route→act ▶ policy ▶ burn + record ▶ connector ▶ outcome.
+//! Where the configuration lets low-risk reads go without a mandate: route→act ▶ policy ▶ record ▶ connector ▶ outcome.
 //!
 //! [`Broker::enforce`] is the only way to a [`Permit`], and a connector is called only with one. All refusals come
 //! before the burn; after it there is exactly one decision entry and, later, exactly one outcome entry.
 
+mod counters;
 mod decide;
 mod permit;
+mod unmandated;
 
 use std::sync::Arc;
 
-use super::facts;
-use super::ports::{Burn, BurnError, CallDirectory, Clock, Entropy, Ledger, PolicyPoint};
+use super::facts::{self, Circumstances};
+use super::ports::{Burn, BurnError, CallDirectory, Clock, Entropy, Judged, Ledger, PolicyPoint};
 use super::refusal::{Code, Refusal};
 use super::view;
 use super::wanted::{NamedCall, Wanted, missing_for};
@@ -17,15 +20,16 @@ use super::withdrawals::LegWithdrawals;
 use crate::domain::action::CallRequest;
 use crate::domain::id::{DecisionId, EventId, WorkspaceId};
 use crate::domain::jose::MandateKeys;
-use crate::domain::ledger::{Entry, EventType, Receipt, Subject};
+use crate::domain::ledger::{CallKey, Entry, EventType, Receipt, Subject};
 use crate::domain::leg::GroundDefect;
 use crate::domain::mandate::{
     BoundMandate, Expected, MandateError, ProvenApprovals, UnverifiedMandate, VerifiedMandate,
 };
-use crate::domain::policy::Decision;
+use crate::domain::policy::{Decision, Environment, PlatformFacts, PolicyInput};
 use crate::domain::spiffe::{SpiffeId, TrustBundles, VerifiedSvid};
 use crate::domain::time::Timestamp;
 
+use counters::{Reservation, SharedCounters};
 pub use decide::{Answer, DecideRequest};
 pub use permit::{CallInDoubt, CallOutcome, Permit};
 
@@ -49,9 +53,21 @@ pub struct BrokerPorts {
     pub entropy: Arc<dyn Entropy>,
 }
 
+/// What the broker is set to.
+#[derive(Debug, Clone)]
+pub struct BrokerSettings {
+    /// What a mandate must say to be for this broker.
+    pub expected: Expected,
+    /// Where the services run.
+    pub environment: Environment,
+    /// Whether the policy may let low-risk reads through that come without a mandate.
+    pub allow_unmandated_low_risk: bool,
+}
+
 /// The broker's use cases.
 pub struct Broker {
-    expected: Expected,
+    settings: BrokerSettings,
+    counters: SharedCounters,
     ports: Arc<BrokerPorts>,
 }
 
@@ -75,8 +91,19 @@ struct Attempt {
     decision_id: DecisionId,
     workspace: WorkspaceId,
     subject: Subject,
+    /// What vouches for the agent, where its SVID came to us.
+    platform: Option<PlatformFacts>,
     started: u64,
     arrived: Timestamp,
+}
+
+impl Attempt {
+    fn note(&mut self, call: &CallRequest) {
+        self.subject.connector = Some(call.connector.clone());
+        self.subject.method = Some(call.method);
+        self.subject.path = Some(call.path.clone());
+        self.subject.request_digest = Some(call.digest());
+    }
 }
 
 /// How an attempt stops.
@@ -104,8 +131,8 @@ impl From<Refusal> for Stop {
 
 impl Broker {
     /// The broker over its ports.
-    pub fn new(expected: Expected, ports: BrokerPorts) -> Self {
-        Self { expected, ports: Arc::new(ports) }
+    pub fn new(settings: BrokerSettings, ports: BrokerPorts) -> Self {
+        Self { settings, counters: SharedCounters::default(), ports: Arc::new(ports) }
     }
 
     /// Judges one call. `Ok` is the permission to make exactly this call once; the decision is on record and the mandate
@@ -119,7 +146,7 @@ impl Broker {
         unverified_jwt: Option<&str>,
         incoming: C,
     ) -> Result<(Permit, C::Forward), Refusal> {
-        let mut attempt = self.attempt(caller.id());
+        let mut attempt = Attempt { platform: Some(caller.into()), ..self.attempt(caller.id()) };
         let stop = match self.try_enforce(&mut attempt, caller, unverified_jwt, incoming).await {
             Ok(permitted) => return Ok(permitted),
             Err(stop) => stop,
@@ -134,12 +161,15 @@ impl Broker {
         unverified_jwt: Option<&str>,
         incoming: C,
     ) -> Result<(Permit, C::Forward), Stop> {
+        if unverified_jwt.is_none() && self.settings.allow_unmandated_low_risk {
+            return self.try_unmandated(attempt, caller, incoming).await;
+        }
         let (mandate, approvals) = self.hold(attempt, caller, unverified_jwt, &incoming)?;
         let (call, forward) = incoming.canonicalise().await?;
         let authorised = self.authorise(attempt, &mandate, &approvals, &call, true).await;
         let (decision, receipt) =
-            authorised.map_err(|stop| stop.wanting(|| Wanted::for_call(&call, &self.expected.audience)))?;
-        let permit = self.permit(attempt, &mandate, call, &decision, &receipt)?;
+            authorised.map_err(|stop| stop.wanting(|| Wanted::for_call(&call, &self.settings.expected.audience)))?;
+        let permit = self.permit(attempt, CallKey::Mandate(mandate.claims().jti), call, &decision, &receipt)?;
         Ok((permit, forward))
     }
 
@@ -152,7 +182,7 @@ impl Broker {
         incoming: &C,
     ) -> Result<(BoundMandate, ProvenApprovals), Refusal> {
         let lacks = |refusal: Refusal, what: &str| {
-            let wanted = incoming.named().map(|call| Wanted::for_named(call, &self.expected.audience));
+            let wanted = incoming.named().map(|call| Wanted::for_named(call, &self.settings.expected.audience));
             refusal.missing(vec![what.to_owned()], wanted)
         };
         let unverified_jwt = unverified_jwt.ok_or_else(|| {
@@ -171,6 +201,7 @@ impl Broker {
             decision_id: DecisionId::new(arrived, self.ports.entropy.bytes()),
             workspace: self.ports.policy.bundle().workspace_of(agent),
             subject: Subject { agent: Some(agent.clone()), ..Subject::default() },
+            platform: None,
             started: self.ports.clock.monotonic_micros(),
             arrived,
         }
@@ -178,7 +209,7 @@ impl Broker {
 
     fn verify(&self, attempt: &mut Attempt, unverified_jwt: &str) -> Result<VerifiedMandate, Refusal> {
         let verified = UnverifiedMandate::parse(unverified_jwt)
-            .and_then(|mandate| mandate.verify(&(self.ports.keys)(), &self.expected, attempt.arrived))
+            .and_then(|mandate| mandate.verify(&(self.ports.keys)(), &self.settings.expected, attempt.arrived))
             .map_err(|error| mandate_refused(&error))?;
         let claims = verified.claims();
         attempt.subject.jti = Some(claims.jti);
@@ -202,7 +233,7 @@ impl Broker {
         call: &CallRequest,
         calls: bool,
     ) -> Result<(Decision, Receipt), Stop> {
-        let decision = self.judge(attempt, mandate, approvals, call).await?;
+        let (decision, reserved) = self.judge(attempt, mandate, approvals, call).await?;
         let (challenge, approvals_until) = approvals.challenge().unzip();
         let burn = Burn {
             jti: mandate.claims().jti,
@@ -211,9 +242,13 @@ impl Broker {
             calls,
         };
         let spent = self.entry(attempt, EventType::BrokerDecision, true, "ok");
+        let at = spent.at;
         let replayed = self.entry(attempt, EventType::PoaSingleUseReplayBlocked, false, "mandate_replayed");
         match self.ports.ledger.burn_and_record(burn, spent, replayed).await {
-            Ok(receipt) => Ok((decision, receipt)),
+            Ok(receipt) => {
+                reserved.confirm(at);
+                Ok((decision, receipt))
+            }
             Err(BurnError::Replayed(_)) => {
                 let detail = "the mandate, or the approval in it, was used before; ask for a new one";
                 Err(Stop::Recorded(Refusal::new(Code::MandateReplayed, detail).decided(attempt.decision_id)))
@@ -223,18 +258,15 @@ impl Broker {
         }
     }
 
-    /// The verdict, with everything about the call noted for the record.
+    /// The verdict, with everything about the call noted for the record, and the call's place among those in flight.
     async fn judge(
         &self,
         attempt: &mut Attempt,
         mandate: &BoundMandate,
         approvals: &ProvenApprovals,
         call: &CallRequest,
-    ) -> Result<Decision, Refusal> {
-        attempt.subject.connector = Some(call.connector.clone());
-        attempt.subject.method = Some(call.method);
-        attempt.subject.path = Some(call.path.clone());
-        attempt.subject.request_digest = Some(call.digest());
+    ) -> Result<(Decision, Reservation), Refusal> {
+        attempt.note(call);
         attempt.subject.approvers = approvals.facts().iter().map(|fact| fact.id.clone()).collect();
         attempt.subject.challenge_id = approvals.challenge().map(|(id, _)| id);
         mandate.covers(call).map_err(|error| {
@@ -243,31 +275,58 @@ impl Broker {
         })?;
         let leg = &mandate.claims().leg;
         self.ports.withdrawn.check(leg).map_err(|defect| ground_refused(&defect))?;
-        let input = facts::of_call(mandate, call, approvals, &attempt.workspace, attempt.arrived);
+        let reserved = self.reserve(attempt, &mandate.claims().sub, call)?;
+        let input = facts::of_call(mandate, call, approvals, self.circumstances(attempt, &reserved));
+        let judged = self.ask(attempt, input, call).await?;
+        judged.bundle.templates().holds(leg, attempt.arrived).map_err(|defect| ground_refused(&defect))?;
+        view::was_shown(&judged.bundle, mandate, approvals, call)?;
+        Ok((judged.verdict, reserved))
+    }
+
+    fn reserve(&self, attempt: &Attempt, agent: &SpiffeId, call: &CallRequest) -> Result<Reservation, Refusal> {
+        self.counters.reserve(agent, &call.act, &attempt.workspace, attempt.arrived)
+    }
+
+    fn circumstances<'a>(&self, attempt: &'a Attempt, reserved: &'a Reservation) -> Circumstances<'a> {
+        Circumstances {
+            workspace: &attempt.workspace,
+            environment: self.settings.environment,
+            platform: attempt.platform,
+            counters: reserved.told(),
+            now: attempt.arrived,
+        }
+    }
+
+    /// The policy's yes, and parameters that fit the act.
+    async fn ask(
+        &self,
+        attempt: &mut Attempt,
+        input: PolicyInput,
+        call: &CallRequest,
+    ) -> Result<Judged<Decision>, Refusal> {
         let judged = self.ports.policy.decide(input).await;
         attempt.subject.bundle = Some(judged.bundle.revision().clone());
         attempt.subject.bundle_digest = Some(judged.bundle.digest());
         attempt.subject.tier = judged.verdict.tier;
+        attempt.subject.risk_score = judged.verdict.risk_score();
         if !judged.verdict.allow {
             return Err(Refusal::by_policy(&judged.verdict));
         }
         facts::check_params(&judged.bundle, call)?;
-        judged.bundle.templates().holds(leg, attempt.arrived).map_err(|defect| ground_refused(&defect))?;
-        view::was_shown(&judged.bundle, mandate, approvals, call)?;
-        Ok(judged.verdict)
+        Ok(judged)
     }
 
     fn permit(
         &self,
         attempt: &Attempt,
-        mandate: &BoundMandate,
+        key: CallKey,
         call: CallRequest,
         decision: &Decision,
         receipt: &Receipt,
     ) -> Result<Permit, Stop> {
         let doubt = CallInDoubt::new(
             Arc::clone(&self.ports),
-            mandate.claims().jti,
+            key,
             attempt.workspace.clone(),
             Subject {
                 agent: attempt.subject.agent.clone(),
@@ -276,10 +335,11 @@ impl Broker {
                 decision_id: Some(attempt.decision_id),
                 jti: attempt.subject.jti,
                 connector: attempt.subject.connector.clone(),
+                detail: permit::carried(&attempt.subject),
                 ..Subject::default()
             },
         );
-        Permit::new(attempt.decision_id, mandate.claims().jti, call, decision.obligations.clone(), doubt, receipt)
+        Permit::new(attempt.decision_id, key, call, decision.obligations.clone(), doubt, receipt)
             .ok_or_else(|| Stop::Recorded(Refusal::new(Code::Internal, "the receipt is for another decision")))
     }
 
@@ -315,30 +375,6 @@ impl Broker {
         };
         let event_id = EventId::new(at, self.ports.entropy.bytes());
         Entry { event_id, event_type, at, workspace: attempt.workspace.clone(), subject }
-    }
-
-    /// After a crash: every call whose outcome nobody knows is recorded so, and never retried. Returns how many.
-    ///
-    /// # Errors
-    /// When the store cannot be read or written.
-    pub async fn settle_calls_in_doubt(&self) -> Result<usize, Refusal> {
-        let doubtful = self.ports.ledger.calls_in_doubt().await?;
-        let count = doubtful.len();
-        for (jti, decision) in doubtful {
-            let subject = Subject {
-                agent: decision.subject.agent,
-                act: decision.subject.act,
-                tier: decision.subject.tier,
-                decision_id: decision.subject.decision_id,
-                jti: Some(jti),
-                connector: decision.subject.connector,
-                ..Subject::default()
-            };
-            CallInDoubt::new(Arc::clone(&self.ports), jti, decision.workspace, subject)
-                .settle(CallOutcome::UNKNOWN)
-                .await?;
-        }
-        Ok(count)
     }
 }
 

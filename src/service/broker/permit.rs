@@ -1,14 +1,16 @@
 //! The proof of enforcement, and the outcome that it owes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::BrokerPorts;
+use super::{Broker, BrokerPorts};
 use crate::domain::action::CallRequest;
-use crate::domain::id::{DecisionId, EventId, Jti, WorkspaceId};
-use crate::domain::ledger::{Entry, EventType, Outcome, Receipt, Subject};
+use crate::domain::id::{DecisionId, EventId, WorkspaceId};
+use crate::domain::ledger::{CallKey, Entry, EventType, Outcome, Receipt, Subject};
 use crate::service::ports::StoreError;
+use crate::service::refusal::Refusal;
 
 /// Permission to make one call, once. Made only by the broker, from the receipt of the durable decision; a connector
 /// takes it by value.
@@ -21,16 +23,16 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// `None` when the receipt does not prove the decision on this mandate.
+    /// `None` when the receipt does not prove that this decision permits this call.
     pub(super) fn new(
         decision_id: DecisionId,
-        jti: Jti,
+        key: CallKey,
         call: CallRequest,
         obligations: Vec<Value>,
         doubt: CallInDoubt,
         receipt: &Receipt,
     ) -> Option<Self> {
-        receipt.proves_decision_on(jti).then_some(Self { decision_id, call, obligations, doubt })
+        receipt.proves_permission(key, decision_id).then_some(Self { decision_id, call, obligations, doubt })
     }
 
     /// The verdict's id.
@@ -76,7 +78,7 @@ impl CallOutcome {
 /// records it as unknown.
 pub struct CallInDoubt {
     ports: Arc<BrokerPorts>,
-    jti: Jti,
+    key: CallKey,
     workspace: WorkspaceId,
     subject: Subject,
     started: u64,
@@ -84,14 +86,14 @@ pub struct CallInDoubt {
 
 impl std::fmt::Debug for CallInDoubt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "CallInDoubt({})", self.jti)
+        write!(f, "CallInDoubt({})", self.key)
     }
 }
 
 impl CallInDoubt {
-    pub(super) fn new(ports: Arc<BrokerPorts>, jti: Jti, workspace: WorkspaceId, subject: Subject) -> Self {
+    pub(super) fn new(ports: Arc<BrokerPorts>, key: CallKey, workspace: WorkspaceId, subject: Subject) -> Self {
         let started = ports.clock.monotonic_micros();
-        Self { ports, jti, workspace, subject, started }
+        Self { ports, key, workspace, subject, started }
     }
 
     /// Records how the call ended.
@@ -112,6 +114,39 @@ impl CallInDoubt {
         };
         let event_id = EventId::new(at, self.ports.entropy.bytes());
         let entry = Entry { event_id, event_type: EventType::ConnectorOutcome, at, workspace: self.workspace, subject };
-        self.ports.ledger.record_outcome(self.jti, entry).await
+        self.ports.ledger.record_outcome(self.key, entry).await
     }
+}
+
+impl Broker {
+    /// After a crash: every call whose outcome nobody knows is recorded so, and never retried. Returns how many.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn settle_calls_in_doubt(&self) -> Result<usize, Refusal> {
+        let doubtful = self.ports.ledger.calls_in_doubt().await?;
+        let count = doubtful.len();
+        for (key, decision) in doubtful {
+            let subject = Subject {
+                detail: carried(&decision.subject),
+                agent: decision.subject.agent,
+                act: decision.subject.act,
+                tier: decision.subject.tier,
+                decision_id: decision.subject.decision_id,
+                jti: key.jti(),
+                connector: decision.subject.connector,
+                ..Subject::default()
+            };
+            CallInDoubt::new(Arc::clone(&self.ports), key, decision.workspace, subject)
+                .settle(CallOutcome::UNKNOWN)
+                .await?;
+        }
+        Ok(count)
+    }
+}
+
+/// Of a decision's further facts the outcome repeats the one that says why it names no mandate.
+pub(super) fn carried(decision: &Subject) -> BTreeMap<String, String> {
+    let unmandated = decision.detail.get_key_value("unmandated");
+    unmandated.map(|(name, value)| (name.clone(), value.clone())).into_iter().collect()
 }

@@ -128,7 +128,7 @@ impl Issuer {
         }
         match stored.value.state() {
             ChallengeState::Pending => Ok(Issued::Waiting(Box::new(stored.value))),
-            _ => self.redeem(stored).await.map(Box::new).map(Issued::Minted),
+            _ => self.redeem(stored, admitted.platform).await.map(Box::new).map(Issued::Minted),
         }
     }
 
@@ -229,6 +229,8 @@ impl Issuer {
             call: None,
             requires_dual_control: draft.requires_dual_control,
             workspace: &draft.workspace,
+            environment: self.settings.environment,
+            platform: None,
         };
         self.ports.policy.assess(facts::of_request(asked, &approvals, self.now())).await.verdict
     }

@@ -107,7 +107,7 @@ impl Issuer {
         subject: &mut Subject,
     ) -> Result<Admitted, Refusal> {
         let draft = ended.as_challenge().draft();
-        let mut admitted = self.admit(caller.id(), as_asked(draft), draft.asked.clone(), subject).await?;
+        let mut admitted = self.admit(caller, as_asked(draft), draft.asked.clone(), subject).await?;
         if admitted.draft.requirement.required == 0 {
             let detail = "nobody needs to approve this any more; ask with POST /issue";
             return Err(Refusal::because(Code::ChallengeConflict, "approval_not_needed", detail));

@@ -6,7 +6,7 @@ use crate::domain::id::{ChallengeId, DecisionId};
 use crate::domain::ledger::{EventType, Subject};
 use crate::domain::leg::{Approvals, Leg};
 use crate::domain::mandate::{Claims, SealedMandate, UnsignedMandate};
-use crate::domain::policy::{Assessment, Bundle};
+use crate::domain::policy::{Assessment, Bundle, PlatformFacts, RiskScore};
 use crate::domain::spiffe::VerifiedSvid;
 use crate::domain::time::Timestamp;
 use crate::service::facts::Asked;
@@ -21,12 +21,15 @@ const RETRIES: usize = 16;
 impl Issuer {
     /// A mandate for which nobody had to agree.
     pub(super) async fn mint_at_once(&self, admitted: Admitted) -> Result<Minted, Refusal> {
-        let Admitted { bundle, draft, decision_id } = admitted;
+        let Admitted { bundle, draft, decision_id, platform: _, risk_score } = admitted;
         let now = self.now();
         let leg = draft.ask.leg.clone().with(Approvals::None);
         let sealed = self.seal(&draft, &bundle, leg, now)?;
-        let subject =
-            Subject { template: Some(template_name(&draft.ask)), ..self.issuance(&sealed, &bundle, decision_id) };
+        let subject = Subject {
+            template: Some(template_name(&draft.ask)),
+            risk_score,
+            ..self.issuance(&sealed, &bundle, decision_id)
+        };
         let entry = self.entry(EventType::PoaIssued, draft.workspace, subject);
         let receipt = self.ports.ledger.record(entry).await?;
         release(sealed, &receipt, decision_id)
@@ -64,7 +67,10 @@ impl Issuer {
             *subject = subject_of(&stored.value);
             self.not_withdrawn(stored.value.ask().leg.as_leg())?;
             match stored.value.clone().approved(self.now()) {
-                Ok(_) => return self.redeem(stored).await.map(Box::new).map(super::Issued::Minted),
+                Ok(_) => {
+                    let minted = self.redeem(stored, PlatformFacts::from(caller)).await?;
+                    return Ok(super::Issued::Minted(Box::new(minted)));
+                }
                 Err(ChallengeClosed::StillPending) => {}
                 Err(closed) => return Err(self.closed(stored, closed).await),
             }
@@ -125,10 +131,14 @@ impl Issuer {
 
     /// Mints on an approved challenge: state, record and mandate in one transaction, at most once. A refusal is for its
     /// caller to record.
-    pub(super) async fn redeem(&self, mut stored: Stored<Challenge>) -> Result<Minted, Refusal> {
+    pub(super) async fn redeem(
+        &self,
+        mut stored: Stored<Challenge>,
+        platform: PlatformFacts,
+    ) -> Result<Minted, Refusal> {
         for _ in 0..RETRIES {
             let id = stored.value.id();
-            match self.try_redeem(stored).await {
+            match self.try_redeem(stored, platform).await {
                 Err(Retry::Conflict) => {}
                 Err(Retry::Refused(refusal)) => return Err(refusal),
                 Ok(minted) => return Ok(minted),
@@ -139,7 +149,7 @@ impl Issuer {
         Err(Refusal::new(Code::Busy, "the challenge changes too fast; ask again"))
     }
 
-    async fn try_redeem(&self, stored: Stored<Challenge>) -> Result<Minted, Retry> {
+    async fn try_redeem(&self, stored: Stored<Challenge>, platform: PlatformFacts) -> Result<Minted, Retry> {
         let now = self.now();
         let decision_id = self.decision_id();
         let approved = match stored.value.clone().approved(now) {
@@ -148,8 +158,8 @@ impl Issuer {
         };
         self.not_withdrawn(stored.value.ask().leg.as_leg()).map_err(|r| Retry::Refused(r.decided(decision_id)))?;
         self.prove_votes(&stored.value).map_err(|refusal| Retry::Refused(refusal.decided(decision_id)))?;
-        let allowed = self.still_allowed(&stored.value, now).await;
-        let (bundle, assessment) = allowed.map_err(|refusal| {
+        let allowed = self.still_allowed(&stored.value, platform, now).await;
+        let (bundle, assessment, risk_score) = allowed.map_err(|refusal| {
             let refusal = refusal.wanting(|| Wanted::for_draft(stored.value.draft()));
             Retry::Refused(refusal.decided(decision_id))
         })?;
@@ -166,6 +176,7 @@ impl Issuer {
             challenge_id: Some(redeemed.id()),
             template: Some(template_name(&draft.ask)),
             approvers: subject_of(&redeemed).approvers,
+            risk_score,
             ..self.issuance(&sealed, &bundle, decision_id)
         };
         let entry = self.entry(event, draft.workspace, subject);
@@ -181,8 +192,9 @@ impl Issuer {
     async fn still_allowed(
         &self,
         challenge: &Challenge,
+        platform: PlatformFacts,
         now: Timestamp,
-    ) -> Result<(std::sync::Arc<Bundle>, Assessment), Refusal> {
+    ) -> Result<(std::sync::Arc<Bundle>, Assessment, Option<RiskScore>), Refusal> {
         let draft = challenge.draft();
         let call = draft.call.as_ref().map(|view| {
             let b = view.binding.clone();
@@ -202,6 +214,8 @@ impl Issuer {
             call: call.as_ref(),
             requires_dual_control: draft.requires_dual_control,
             workspace: &draft.workspace,
+            environment: self.settings.environment,
+            platform: Some(platform),
         };
         let facts = challenge.approval_facts();
         let judged = self.ports.policy.issue(facts::of_request(asking, &facts, now)).await;
@@ -225,7 +239,7 @@ impl Issuer {
             return Err(Refusal::because(Code::Denied, "view_changed", detail));
         }
         self.confirm_ticket(&requirement, &draft.ask, &draft.workspace).await?;
-        Ok((judged.bundle, assessed.verdict))
+        Ok((judged.bundle, assessed.verdict, judged.verdict.decision.risk_score()))
     }
 
     fn seal(

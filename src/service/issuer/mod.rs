@@ -30,7 +30,7 @@ use crate::domain::json;
 use crate::domain::ledger::{Entry, EventType, Subject};
 use crate::domain::leg::Commit;
 use crate::domain::mandate::Mandate;
-use crate::domain::policy::{Bundle, IssueDecision, Requirement};
+use crate::domain::policy::{Bundle, Environment, IssueDecision, PlatformFacts, Requirement, RiskScore};
 use crate::domain::spiffe::{SpiffeId, TrustBundles, VerifiedSvid};
 use crate::domain::time::{Timestamp, Ttl};
 use crate::service::view;
@@ -49,6 +49,8 @@ pub struct IssuerSettings {
     pub default_ttl: Ttl,
     /// The longest lifetime that may be asked for.
     pub max_ttl: Ttl,
+    /// Where the services run.
+    pub environment: Environment,
 }
 
 /// The signing key, as josekit's trait, under its thumbprint.
@@ -113,6 +115,8 @@ struct Admitted {
     bundle: Arc<Bundle>,
     draft: ChallengeDraft,
     decision_id: DecisionId,
+    platform: PlatformFacts,
+    risk_score: Option<RiskScore>,
 }
 
 impl Issuer {
@@ -147,7 +151,7 @@ impl Issuer {
         let request: IssueRequest = json::parse_as(body)?;
         subject.act = Some(request.act.clone());
         let (carried, asked) = split(&request.approvers)?;
-        let admitted = self.admit(caller.id(), request, asked, subject).await?;
+        let admitted = self.admit(caller, request, asked, subject).await?;
         if !carried.is_empty() {
             return self.issue_on_carried(admitted, &carried, subject).await;
         }
@@ -164,11 +168,12 @@ impl Issuer {
     /// Ground, call, lifetime and policy: everything but the people.
     async fn admit(
         &self,
-        agent: &SpiffeId,
+        caller: &VerifiedSvid,
         request: IssueRequest,
         asked: Vec<SpiffeId>,
         subject: &mut Subject,
     ) -> Result<Admitted, Refusal> {
+        let (agent, platform) = (caller.id(), PlatformFacts::from(caller));
         let now = self.now();
         let decision_id = self.decision_id();
         let bundle = self.ports.policy.bundle();
@@ -205,6 +210,8 @@ impl Issuer {
             call: call.as_ref(),
             requires_dual_control: request.requires_dual_control,
             workspace: &workspace,
+            environment: self.settings.environment,
+            platform: Some(platform),
         };
         let judged = self.ports.policy.issue(facts::of_request(asking, &[], now)).await;
         let required = judged.verdict.requirement.clone();
@@ -234,12 +241,14 @@ impl Issuer {
             free_form_leg,
             reask_of: None,
         };
-        Ok(Admitted { bundle: judged.bundle, draft, decision_id })
+        let risk_score = judged.verdict.decision.risk_score();
+        Ok(Admitted { bundle: judged.bundle, draft, decision_id, platform, risk_score })
     }
 
     fn allowed(&self, judged: &Judged<IssueDecision>, subject: &mut Subject) -> Result<Requirement, Refusal> {
         subject.bundle = Some(judged.bundle.revision().clone());
         subject.bundle_digest = Some(judged.bundle.digest());
+        subject.risk_score = judged.verdict.decision.risk_score();
         match (judged.verdict.decision.allow, &judged.verdict.requirement) {
             (true, Some(requirement)) => Ok(requirement.clone()),
             // An allow without saying who must agree is no answer.
@@ -287,6 +296,7 @@ impl Issuer {
         let mut subject = subject_of(challenge);
         subject.decision_id = Some(admitted.decision_id);
         subject.bundle_digest = Some(admitted.bundle.digest());
+        subject.risk_score = admitted.risk_score;
         if let Some(reask) = challenge.draft().reask_of {
             subject.detail.insert("reask_of".to_owned(), reask.challenge.to_string());
             subject.detail.insert("reask".to_owned(), reask.nth.to_string());

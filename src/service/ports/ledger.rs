@@ -2,8 +2,10 @@
 
 use async_trait::async_trait;
 
-use crate::domain::id::{ChallengeId, Jti, WorkspaceId};
-use crate::domain::ledger::{Checkpoint, Entry, EventType, Receipt};
+use crate::domain::action::ActionName;
+use crate::domain::id::{ChallengeId, DecisionId, Jti, WorkspaceId};
+use crate::domain::ledger::{CallKey, Checkpoint, Entry, EventType, Receipt};
+use crate::domain::spiffe::SpiffeId;
 use crate::domain::time::Timestamp;
 
 /// Why the store could not do what it was asked.
@@ -42,6 +44,21 @@ pub struct Burn {
     pub calls: bool,
 }
 
+/// Calls of one kind that were allowed within one second, or one quarter of an hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedCalls {
+    /// Who called.
+    pub agent: SpiffeId,
+    /// What.
+    pub act: ActionName,
+    /// In which workspace.
+    pub workspace: WorkspaceId,
+    /// When, in seconds since the epoch.
+    pub at: u64,
+    /// How often.
+    pub calls: u32,
+}
+
 /// The append-only record, and the memory of what was spent.
 ///
 /// Every method is one transaction that is durable when it answers; entries of concurrent callers are grouped into one
@@ -55,11 +72,19 @@ pub trait Ledger: Send + Sync {
     /// Burns and appends `spent`, or, if any part was burned before, burns nothing and appends `replayed`.
     async fn burn_and_record(&self, burn: Burn, spent: Entry, replayed: Entry) -> Result<Receipt, BurnError>;
 
-    /// Appends the outcome of the call that burned `jti` and takes it off the list of calls in doubt.
-    async fn record_outcome(&self, jti: Jti, outcome: Entry) -> Result<Receipt, StoreError>;
+    /// Appends `allowed`, the `decision` that permits a call without a mandate, and puts that call on the list of calls
+    /// in doubt.
+    async fn record_unmandated(&self, decision: DecisionId, allowed: Entry) -> Result<Receipt, StoreError>;
 
-    /// Burned mandates whose call has no outcome yet, with the decision's entry. Read at start-up only.
-    async fn calls_in_doubt(&self) -> Result<Vec<(Jti, Entry)>, StoreError>;
+    /// Appends the outcome of a call and takes it off the list of calls in doubt.
+    async fn record_outcome(&self, call: CallKey, outcome: Entry) -> Result<Receipt, StoreError>;
+
+    /// Permitted calls that have no outcome yet, with the decision's entry. Read at start-up only.
+    async fn calls_in_doubt(&self) -> Result<Vec<(CallKey, Entry)>, StoreError>;
+
+    /// Calls that the broker allowed at `since` or later, summed up by agent, act, workspace and second; those more than
+    /// an hour before `now` by the last second of their quarter of an hour. Read at start-up only.
+    async fn allowed_calls(&self, since: Timestamp, now: Timestamp) -> Result<Vec<AllowedCalls>, StoreError>;
 
     /// Forgets what was burned and need not be remembered at `now`; returns how many rows went. Calls in doubt stay.
     async fn prune_burned(&self, now: Timestamp) -> Result<u64, StoreError>;

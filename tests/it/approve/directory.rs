@@ -74,6 +74,7 @@ async fn whoever_leaves_the_directory_is_told_nothing_more() {
         brokers: Vec::new(),
         default_ttl: Ttl::DEFAULT,
         max_ttl: Ttl::MAX,
+        environment: atb::domain::policy::Environment::Production,
     };
     let withdrawal_ports = WithdrawalPorts {
         store: store.clone(),

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::overlay::values::Label;
 use crate::domain::action::ActionName;
 use crate::domain::catalogue::Tier;
 use crate::domain::day::Day;
-use crate::domain::id::{PersonId, WorkspaceId};
+use crate::domain::id::{ConnectorId, PersonId, Sha256Digest, WorkspaceId};
 use crate::domain::jose::present;
 use crate::domain::spiffe::SpiffeId;
 
@@ -46,6 +47,37 @@ pub struct Agent {
     /// The name for people who read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// What must vouch for it, and what it may reach.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+}
+
+/// The platform that an agent is bound to. What is absent is not asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Platform {
+    /// The trust anchors that its SVID may chain to, each by the SHA-256 of its SubjectPublicKeyInfo.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<BTreeSet<Sha256Digest>>,
+    /// The connectors that it may call.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub connectors: Option<BTreeSet<ConnectorId>>,
+    /// The longest lifetime of its SVID, in seconds.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub max_svid_seconds: Option<u64>,
+}
+
+impl Platform {
+    /// What makes it a binding that nobody can keep, or that binds to nothing.
+    pub(super) fn defect(&self) -> Option<&'static str> {
+        match self {
+            Self { authorities: None, connectors: None, max_svid_seconds: None } => Some("asks nothing"),
+            Self { authorities: Some(list), .. } if list.is_empty() => Some("may have no authority"),
+            Self { connectors: Some(list), .. } if list.is_empty() => Some("may reach no connector"),
+            Self { max_svid_seconds: Some(0), .. } => Some("may have no SVID that lives"),
+            _ => None,
+        }
+    }
 }
 
 /// Which acts: one by its name, a family that ends in `.*`, or all by `*`.
@@ -91,12 +123,15 @@ impl From<ActPattern> for String {
     }
 }
 
-/// What the agents of a workspace may do beyond the usual.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What the agents of a workspace may do beyond the usual. Its overlay is apart, in [`super::overlay`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Workspace {
     /// Whether `leg` may be the claim itself; it is held against the template that it names.
     pub free_form_leg: bool,
+    /// The team that it belongs to, one of `data.teams`.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub team: Option<Label>,
 }
 
 /// Approvers and agents by identity.

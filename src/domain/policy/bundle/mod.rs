@@ -13,6 +13,8 @@ mod data;
 mod directory;
 mod files;
 mod finding;
+mod limits;
+pub mod overlay;
 mod quorum;
 
 use std::collections::BTreeMap;
@@ -20,11 +22,12 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-pub use directory::{ActPattern, Agent, Approver, Workspace};
+pub use directory::{ActPattern, Agent, Approver, Platform, Workspace};
 pub use files::{BundleFiles, MAX_BYTES, MAX_FILES};
 pub use finding::{BundleError, Finding, Place};
 
 use super::profile::{self, Modules};
+use crate::domain::action::ActionName;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::id::{Revision, Sha256Digest, WorkspaceId};
 use crate::domain::json;
@@ -33,6 +36,7 @@ use crate::domain::spiffe::SpiffeId;
 
 use data::Data;
 use directory::Directories;
+use overlay::Overlays;
 
 /// A bundle that is inside the safe profile.
 #[derive(Debug)]
@@ -41,6 +45,7 @@ pub struct Bundle {
     digest: Sha256Digest,
     catalogue: Catalogue,
     directories: Directories,
+    overlays: Overlays,
     templates: Templates,
     modules: Modules,
     data: Map<String, Value>,
@@ -60,19 +65,20 @@ impl Bundle {
         let directories = Directories {
             approvers: typed_or_empty(&data, "approvers")?,
             agents: typed_or_empty(&data, "agents")?,
-            workspaces: typed_or_empty(&data, "workspaces")?,
+            workspaces: overlay::workspaces(&data)?,
         };
         if let Some((id, member, what)) = directories.defect() {
             let pointer = format!("/{}/{member}", id.as_str().replace('~', "~0").replace('/', "~1"));
             let place = data.place("approvers", &pointer);
             return Err(Finding::new(place, format!("approver `{id}`: {what}"), "correct the entry").into());
         }
+        let overlays = Overlays::parse(&data, &catalogue, &directories)?;
         let templates = Templates::parse(&typed_or_empty(&data, "leg_templates")?).map_err(|error| {
             let place = data.place("leg_templates", &format!("/{}{}", error.template, error.pointer));
             BundleError::from(Finding::new(place, error.to_string(), "correct the template; `atb leg lint` says more"))
         })?;
         let modules = profile::admit(&rego_texts(files)?, &data.document).map_err(BundleError::new)?;
-        Ok(Self { revision, digest, catalogue, directories, templates, modules, data: data.document })
+        Ok(Self { revision, digest, catalogue, directories, overlays, templates, modules, data: data.document })
     }
 
     /// The revision: of `.manifest`, or `dev-` and the start of the digest.
@@ -117,7 +123,17 @@ impl Bundle {
 
     /// What a workspace may beyond the usual; one that the bundle does not name may nothing more.
     pub fn workspace(&self, id: &WorkspaceId) -> Workspace {
-        self.directories.workspaces.get(id).copied().unwrap_or_default()
+        self.directories.workspaces.get(id).cloned().unwrap_or_default()
+    }
+
+    /// What tightens by environment, team and workspace.
+    pub fn overlays(&self) -> &Overlays {
+        &self.overlays
+    }
+
+    /// Whether a call of this act may go without a mandate, where the configuration allows any.
+    pub fn is_low_risk(&self, act: &ActionName) -> bool {
+        self.overlays.is_low_risk(act, &self.catalogue)
     }
 
     /// The legal templates in force.
@@ -163,7 +179,10 @@ fn catalogue(data: &Data) -> Result<Catalogue, BundleError> {
     }
     let catalogue: Catalogue = typed(data, ROOT)?;
     match catalogue.defect() {
-        None => Ok(catalogue),
+        None => match limits::findings(data, &catalogue) {
+            findings if findings.is_empty() => Ok(catalogue),
+            findings => Err(BundleError::new(findings)),
+        },
         Some((act, what)) => {
             let what = format!("act `{act}`: {what}");
             Err(Finding::new(data.place(ROOT, &format!("/{act}")), what, "correct the act's entry").into())

@@ -36,6 +36,24 @@ struct TierRow {
 
 type Classes = BTreeMap<RoleClass, BTreeMap<String, bool>>;
 
+/// What the tiers ask, to hold overlays against.
+pub(super) struct Quorums {
+    classes: Classes,
+    tiers: BTreeMap<Tier, TierRow>,
+}
+
+impl Quorums {
+    pub(super) fn read(data: &Data) -> Result<Self, BundleError> {
+        Ok(Self { classes: typed_or_empty(data, "roles")?, tiers: typed_or_empty(data, "tiers")? })
+    }
+
+    /// In what `asked` is less than the tier asks, or what nobody can meet.
+    pub(super) fn loosened(&self, tier: Tier, asked: &ActApproval) -> Option<String> {
+        let no_tiers = || Some("asks beyond its tier, and there are no tiers".to_owned());
+        self.tiers.get(&tier).map_or_else(no_tiers, |row| row.loosened(asked, &self.classes))
+    }
+}
+
 /// Checks `data.roles`, `data.tiers` and the `approval` of every act together.
 pub(super) fn check(data: &Data, catalogue: &Catalogue) -> Result<(), BundleError> {
     let classes: Classes = typed_or_empty(data, "roles")?;

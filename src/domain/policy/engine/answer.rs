@@ -7,11 +7,19 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::catalogue::Tier;
+use crate::domain::jose::present;
 use crate::domain::json;
 use crate::domain::policy::{
-    Assessment, CountedApproval, Decision, IssueDecision, PolicyFault, RefusedApproval, Requirement, Violation,
+    Assessment, CountedApproval, Decision, IssueDecision, PolicyFault, RefusedApproval, Requirement, Risk, Violation,
 };
 use crate::domain::role::RoleClass;
+
+/// The most things that one verdict rests on.
+const MAX_MATCHED: usize = 128;
+/// The longest name of one of them; a SPIFFE ID may be part of it.
+const MAX_MATCH_BYTES: usize = 2_200;
+/// The longest name of a part of a risk score.
+const MAX_FACTOR_BYTES: usize = 128;
 
 /// Reads `data.atb.poa.decision`.
 pub(super) fn decision(value: &Value) -> Result<Decision, PolicyFault> {
@@ -55,24 +63,30 @@ struct DecisionAnswer {
     tier: Option<Tier>,
     missing: Vec<serde_json::Value>,
     obligations: Vec<serde_json::Value>,
+    #[serde(default)]
+    matched: Vec<String>,
     violations: Vec<Violation>,
+    #[serde(default, deserialize_with = "present")]
+    risk: Option<Risk>,
     #[serde(default)]
     requirement: Option<Requirement>,
 }
 
 impl DecisionAnswer {
-    /// INVARIANT: an allow has a tier, no violation and the reason `ok`; a denial has another reason.
+    /// INVARIANT: an allow has a tier, no violation and the reason `ok`; a denial has another reason. What matched is
+    /// named `layer:what`, and a risk score is a whole number from 0 to 100.
     fn into_decision(self) -> Result<Decision, PolicyFault> {
-        let Self { allow, reason, tier, missing, obligations, violations, requirement: _ } = self;
+        let Self { allow, reason, tier, missing, obligations, matched, violations, risk, requirement: _ } = self;
         let consistent = if allow {
             reason == "ok" && tier.is_some() && violations.is_empty()
         } else {
             reason != "ok" && is_code(&reason)
         };
-        if !consistent {
+        let named = matched.len() <= MAX_MATCHED && matched.iter().all(|name| is_match(name));
+        if !(consistent && named && risk.as_ref().is_none_or(is_risk)) {
             return Err(PolicyFault::Malformed);
         }
-        Ok(Decision { allow, reason, tier, missing, obligations, violations })
+        Ok(Decision { allow, reason, tier, missing, obligations, matched, violations, risk })
     }
 }
 
@@ -80,6 +94,17 @@ impl DecisionAnswer {
 fn is_code(reason: &str) -> bool {
     (1..=64).contains(&reason.len())
         && reason.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+/// `layer:what`: a layer by its short name, and something behind it.
+fn is_match(name: &str) -> bool {
+    let layer = |layer: &str| layer.len() <= 64 && is_code(layer);
+    name.len() <= MAX_MATCH_BYTES && name.split_once(':').is_some_and(|(l, what)| layer(l) && !what.is_empty())
+}
+
+fn is_risk(risk: &Risk) -> bool {
+    let named = |factor: &str| (1..=MAX_FACTOR_BYTES).contains(&factor.len());
+    risk.contributions.len() <= MAX_MATCHED && risk.contributions.iter().all(|one| named(&one.factor))
 }
 
 #[derive(Deserialize)]
@@ -133,6 +158,45 @@ mod tests {
         for other in ["true", "null", "[]", "\"allow\"", "1"] {
             assert_eq!(decision(&parse(other)), Err(PolicyFault::Malformed), "{other}");
         }
+    }
+
+    #[test]
+    fn what_matched_and_how_risky_it_is_may_be_absent_and_never_malformed() {
+        let with =
+            |members: &str| decision(&parse(&ALLOW.replace("\"violations\"", &format!("{members},\"violations\""))));
+        let bare = decision(&parse(ALLOW)).unwrap();
+        assert_eq!((bare.matched, bare.risk), (Vec::new(), None));
+        let full = with(
+            r#""matched":["act:erp.order.read","tier:low"],"risk":{"score":30,"contributions":[{"factor":"tier","points":30}]}"#,
+        );
+        let full = full.unwrap();
+        assert_eq!(full.matched, ["act:erp.order.read", "tier:low"]);
+        assert_eq!(full.risk_score().map(crate::domain::policy::RiskScore::as_u8), Some(30));
+        let over = r#""risk":{"score":100,"contributions":[{"factor":"a","points":90},{"factor":"b","points":90}]}"#;
+        assert!(with(over).is_ok(), "how contributions come to a score is the policy's");
+        for malformed in [
+            r#""matched":null"#,
+            r#""matched":"act:x""#,
+            r#""matched":[1]"#,
+            r#""matched":["act"]"#,
+            r#""matched":[":x"]"#,
+            r#""matched":["act:"]"#,
+            r#""matched":["Act:x"]"#,
+            r#""risk":null"#,
+            r#""risk":30"#,
+            r#""risk":{"score":30}"#,
+            r#""risk":{"score":101,"contributions":[]}"#,
+            r#""risk":{"score":-1,"contributions":[]}"#,
+            r#""risk":{"score":1.5,"contributions":[]}"#,
+            r#""risk":{"score":"30","contributions":[]}"#,
+            r#""risk":{"score":0,"contributions":[{"factor":"","points":0}]}"#,
+            r#""risk":{"score":0,"contributions":[{"factor":"a","points":0.5}]}"#,
+            r#""risk":{"score":0,"contributions":[],"level":"low"}"#,
+        ] {
+            assert_eq!(with(malformed), Err(PolicyFault::Malformed), "{malformed}");
+        }
+        let many = format!("\"matched\":[{}]", vec!["\"a:b\""; 129].join(","));
+        assert_eq!(with(&many), Err(PolicyFault::Malformed));
     }
 
     #[test]

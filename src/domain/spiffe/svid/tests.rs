@@ -143,3 +143,19 @@ fn a_bundle_says_until_when_it_is_of_use() {
     let before = Timestamp::parse_rfc3339("2026-11-01T00:00:00Z").unwrap();
     assert_eq!(old.valid_until(before).unwrap().to_string(), "2026-11-30T23:59:59.000Z");
 }
+
+/// The digest is what `openssl x509 -pubkey`, `openssl pkey -pubin -outform DER` and `sha256sum` give.
+#[test]
+fn a_verified_svid_names_the_key_of_its_trust_anchor_and_its_own_lifetime() {
+    const ROOT: &str = "sha-256:f198ec4797b00eef8dd4c47c459434d4faa84ab01e5c06b9fa94daa123c2b815";
+    for name in ["valid", "valid-with-intermediate", "valid-with-three-intermediates"] {
+        let svid = UnverifiedSvid::parse(&chain(name)).unwrap();
+        let leaf = x509::check_leaf(&chain(name)[0]).unwrap().validity;
+        let verified = bundles().verify(svid, Purpose::Client, now()).unwrap();
+        assert_eq!(verified.authority().to_string(), ROOT, "{name}");
+        assert_eq!(verified.own_validity(), (leaf.not_before, leaf.not_after), "{name}");
+    }
+    let partner = UnverifiedSvid::parse(&chain("valid-of-partner")).unwrap();
+    let partner = bundles().verify(partner, Purpose::Client, now()).unwrap();
+    assert_ne!(partner.authority().to_string(), ROOT);
+}
