@@ -1,5 +1,6 @@
 //! `schemas/` against what the program writes and reads: real documents fit, and what the program refuses does not.
 
+mod bundle;
 mod delegation;
 mod documents;
 
