@@ -18,7 +18,7 @@ mod watch;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::adapters::bundle_source::LastGood;
 use crate::domain::id::Sha256Digest;
@@ -78,16 +78,17 @@ impl Shown {
         Self { revision: bundle.revision().to_string(), digest: bundle.digest(), facts: facts.clone(), activated_at }
     }
 
-    fn to_value(&self) -> Value {
-        json!({
-            "revision": self.revision,
-            "digest": self.digest.to_string(),
-            "source": self.facts.origin.as_str(),
-            "sequence": self.facts.sequence.map(|sequence| sequence.as_u64()),
-            "signed_by": self.facts.signed_by.as_ref().map(ToString::to_string),
-            "expires_at": self.facts.expires_at,
-            "activated_at": self.activated_at,
-        })
+    fn members(&self) -> Map<String, Value> {
+        let members = [
+            ("revision", json!(self.revision)),
+            ("digest", json!(self.digest.to_string())),
+            ("source", json!(self.facts.origin.as_str())),
+            ("sequence", json!(self.facts.sequence.map(|sequence| sequence.as_u64()))),
+            ("signed_by", json!(self.facts.signed_by.as_ref().map(ToString::to_string))),
+            ("expires_at", json!(self.facts.expires_at)),
+            ("activated_at", json!(self.activated_at)),
+        ];
+        members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 
@@ -152,16 +153,16 @@ impl PolicyState {
     /// For `/ready`.
     pub(super) fn to_value(&self) -> Value {
         let inner = self.lock();
-        let mut value = inner.in_force.to_value();
+        let mut members = inner.in_force.members();
         if let Some((shown, mode)) = &inner.candidate {
-            let mut candidate = shown.to_value();
-            candidate["mode"] = json!(mode.as_str());
+            let mut candidate = shown.members();
+            candidate.insert("mode".to_owned(), json!(mode.as_str()));
             if let CandidateMode::Rollout(share) = mode {
-                candidate["percent"] = json!(share.percent());
+                candidate.insert("percent".to_owned(), json!(share.percent()));
             }
-            value["candidate"] = candidate;
+            members.insert("candidate".to_owned(), Value::Object(candidate));
         }
-        value
+        Value::Object(members)
     }
 
     /// The state has no invariant that a panicking holder could have left broken.

@@ -89,9 +89,14 @@ async fn another_digest_than_the_pinned_one_is_refused() {
 
 #[tokio::test]
 async fn past_its_end_a_bundle_allows_nothing_until_there_is_a_newer_one() {
-    let end = SystemClock.now().plus(Duration::from_secs(12)).truncate_to_secs();
-    let (app, releases) = started(SIGNED, &json!({"sequence": 1, "expires_at": end.to_string()})).await;
+    let (app, releases) = started(SIGNED, &json!({"sequence": 1})).await;
     let mandate = app.low_mandate().await;
+    // Time enough for an activation on a slow machine.
+    let end = SystemClock.now().plus(Duration::from_secs(12)).truncate_to_secs();
+    let ending = json!({"sequence": 2, "expires_at": end.to_string()});
+    put(&app.home().path("policy.tar.gz"), &releases.release(&app.home(), "r2", &ending));
+    app.reload();
+    await_events(&app, EventType::PolicyActivated, 2).await;
     while SystemClock.now() < end {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -100,9 +105,9 @@ async fn past_its_end_a_bundle_allows_nothing_until_there_is_a_newer_one() {
     let (status, body) = app.ops("/ready").await;
     assert!(status == 503 && body.contains("the policy expired at"), "{body}");
 
-    put(&app.home().path("policy.tar.gz"), &releases.release(&app.home(), "r2", &json!({"sequence": 2})));
+    put(&app.home().path("policy.tar.gz"), &releases.release(&app.home(), "r3", &json!({"sequence": 3})));
     app.reload();
-    await_events(&app, EventType::PolicyActivated, 2).await;
+    await_events(&app, EventType::PolicyActivated, 3).await;
     assert_eq!(app.call("GET", "/c/erp/vendors/V-1001", &mandate, None).await.status, 200);
     assert_eq!(app.ops("/ready").await.0, 200);
     app.finish().await;
