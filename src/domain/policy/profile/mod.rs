@@ -9,12 +9,12 @@
 //! does not evaluate: that a bundle prepares, ends in time and passes its tests is checked in a child process.
 
 pub mod builtins;
-mod graph;
+pub(crate) mod graph;
 mod lints;
 mod merge;
-mod program;
-mod scan;
-mod syntax;
+pub(crate) mod program;
+pub(crate) mod scan;
+pub(crate) mod syntax;
 
 use std::collections::BTreeSet;
 
