@@ -125,7 +125,7 @@ impl<'t> Package<'t> {
     fn add_imports(&mut self, file: &ParsedFile<'t>, findings: &mut Vec<Finding>) {
         for import in &file.module.imports {
             let place = file.place(&import.span);
-            let mut refuse = |what: String, fix: &str| findings.push(Finding::new(place, what, fix));
+            let mut refuse = |what: String, fix: &str| findings.push(Finding::coded("profile/import", place, what, fix));
             let path = static_path(&import.refr).filter(|p| p.iter().all(|n| is_identifier(n)));
             let Some(path) = path else {
                 refuse("an import that is not a path of names".to_owned(), "write `import data.a.b`");
@@ -158,14 +158,14 @@ impl<'t> Package<'t> {
             let Some(head) = head(rule) else {
                 let what = "the head of the rule is not a path of names";
                 let fix = "write `name`, `name contains x` or `name[key] := value`";
-                findings.push(Finding::new(file.place(rule.span()), what, fix));
+                findings.push(Finding::coded("profile/rule-head", file.place(rule.span()), what, fix));
                 continue;
             };
             let place = file.place(head.root);
             let root = head.root.text();
             if builtins::would_hide(root) || matches!(root, "input" | "data") {
                 let what = format!("the rule hides the builtin `{root}`");
-                findings.push(Finding::new(place, what, "choose another name"));
+                findings.push(Finding::coded("profile/hidden-builtin", place, what, "choose another name"));
             }
             if !self.rules.contains_key(&head.path) {
                 self.roots.entry(root.to_owned()).or_default().push(head.path.clone());

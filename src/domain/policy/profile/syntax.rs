@@ -11,7 +11,8 @@ use crate::domain::policy::bundle::{Finding, Place};
 /// A parsed file.
 pub(crate) struct ParsedFile<'t> {
     pub(crate) path: &'t str,
-    pub(crate) text: &'t str,
+    /// As the parser saw it ([`super::rewrite::layout`]); its lines are those of the file.
+    pub(crate) text: String,
     pub(crate) package: Vec<String>,
     pub(crate) module: Module,
 }
@@ -19,11 +20,12 @@ pub(crate) struct ParsedFile<'t> {
 impl<'t> ParsedFile<'t> {
     /// Parses a text that [`super::scan`] let pass.
     pub(crate) fn parse(path: &'t str, text: &'t str) -> Result<Self, Finding> {
-        let module = parse_module(path, text).map_err(|error| syntax_error(path, &error.to_string()))?;
+        let text = super::rewrite::layout(path, text)?;
+        let module = parse_module(path, &text).map_err(|error| syntax_error(path, &error.to_string()))?;
         let package = static_path(&module.package.refr).filter(|names| names.iter().all(|n| is_identifier(n)));
         let Some(package) = package else {
             let place = Place::file(path);
-            return Err(Finding::new(place, "the package's name is not a path of names", "write `package a.b`"));
+            return Err(Finding::coded("profile/package-name", place, "the package's name is not a path of names", "write `package a.b`"));
         };
         Ok(Self { path, text, package, module })
     }
@@ -56,7 +58,7 @@ fn parse_module(path: &str, text: &str) -> Result<Module, String> {
 fn syntax_error(path: &str, report: &str) -> Finding {
     let (line, column) = position(report).unwrap_or((1, 1));
     let what = report.rsplit("error: ").next().unwrap_or(report).trim().to_owned();
-    Finding::new(Place { file: path, line, column }, what, "correct the syntax (Rego v1)")
+    Finding::coded("profile/syntax", Place { file: path, line, column }, what, "correct the syntax (Rego v1)")
 }
 
 /// The first `:line:column` of a report of regorus.
