@@ -79,7 +79,8 @@ fn bundle(case: &Case, order: &[usize]) -> Result<Bundle, Answer> {
     if let Some(data) = &case.data {
         let members: BTreeMap<String, Value> = serde_json::from_str(data).unwrap();
         for (name, value) in members {
-            let content = if value.is_object() { value.to_string() } else { serde_json::json!({ "v": value }).to_string() };
+            let content =
+                if value.is_object() { value.to_string() } else { serde_json::json!({ "v": value }).to_string() };
             files.push((format!("{name}/data.json"), content.into_bytes()));
         }
     }
@@ -210,7 +211,10 @@ fn the_document_lists_every_builtin_and_what_becomes_of_it() {
 fn the_document_names_every_finding_of_the_profile_and_no_other() {
     let codes = |text: &str, open: char| -> BTreeSet<String> {
         let start = format!("{open}profile/");
-        text.split(&start).skip(1).map(|part| part.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect()).collect()
+        text.split(&start)
+            .skip(1)
+            .map(|part| part.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect())
+            .collect()
     };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain/policy/profile");
     let sources: String = std::fs::read_dir(folder)

@@ -81,7 +81,12 @@ impl Lint<'_, '_> {
     fn reference(&mut self, reference: &Reference<'_>) {
         match self.program.meaning(&self.package, reference) {
             Meaning::MissingRule(path) => {
-                self.refuse("profile/unknown-rule", reference.root, format!("there is no rule `{path}`"), "correct the name");
+                self.refuse(
+                    "profile/unknown-rule",
+                    reference.root,
+                    format!("there is no rule `{path}`"),
+                    "correct the name",
+                );
             }
             Meaning::Data(Some(name)) if !(self.data)(&name) && !self.file.is_test() => {
                 self.refuse(
@@ -94,7 +99,12 @@ impl Lint<'_, '_> {
             // regorus takes an unknown name for undefined, and its negation for true.
             Meaning::Other if !self.locals.contains(reference.root.text()) => {
                 let what = format!("nothing is called `{}` here", reference.root.text());
-                self.refuse("profile/unknown-name", reference.root, what, "correct the name, or bind it with `:=` or `some … in`");
+                self.refuse(
+                    "profile/unknown-name",
+                    reference.root,
+                    what,
+                    "correct the name, or bind it with `:=` or `some … in`",
+                );
             }
             _ => {}
         }
@@ -117,7 +127,12 @@ impl Lint<'_, '_> {
                 return;
             }
             Meaning::MissingRule(path) => {
-                return self.refuse("profile/unknown-function", name.root, format!("there is no function `{path}`"), "correct the name");
+                return self.refuse(
+                    "profile/unknown-function",
+                    name.root,
+                    format!("there is no function `{path}`"),
+                    "correct the name",
+                );
             }
             Meaning::Input(_) | Meaning::Data(_) => {
                 return self.refuse("profile/not-a-function", name.root, "data is not a function", "call a function");
@@ -151,7 +166,12 @@ impl Lint<'_, '_> {
         let package = self.program.packages.get(&self.package);
         let hides = package.is_some_and(|p| p.has_name(name) || p.aliases.contains_key(name));
         if hides || matches!(name, "input" | "data") {
-            self.refuse("profile/shadowing", span, format!("the variable `{name}` hides a rule or an import"), "choose another name");
+            self.refuse(
+                "profile/shadowing",
+                span,
+                format!("the variable `{name}` hides a rule or an import"),
+                "choose another name",
+            );
         }
     }
 
@@ -165,9 +185,12 @@ impl Lint<'_, '_> {
             );
         }
         match &stmt.literal {
-            Literal::SomeVars { span, .. } => {
-                self.refuse("profile/some-without-in", span, "`some x` without `in`", "write `some x in xs` or `some i, x in xs`")
-            }
+            Literal::SomeVars { span, .. } => self.refuse(
+                "profile/some-without-in",
+                span,
+                "`some x` without `in`",
+                "write `some x in xs` or `some i, x in xs`",
+            ),
             _ => {}
         }
         if let Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } = &stmt.literal

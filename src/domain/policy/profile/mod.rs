@@ -137,7 +137,12 @@ fn rule_over<'p>(program: &'p Program<'_>, name: &str) -> Option<&'p program::Ru
 fn missing_entry_points(policy: &[&ParsedFile<'_>]) -> Vec<Finding> {
     let paths = rule_paths(policy);
     let finding = |path: &&str| {
-        Finding::coded("profile/entry-point", Place::whole(), format!("there is no rule `data.{path}`"), "add it: ATB asks for it")
+        Finding::coded(
+            "profile/entry-point",
+            Place::whole(),
+            format!("there is no rule `data.{path}`"),
+            "add it: ATB asks for it",
+        )
     };
     ENTRY_POINTS.iter().filter(|path| !paths.contains(**path)).map(finding).collect()
 }

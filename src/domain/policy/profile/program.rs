@@ -125,7 +125,8 @@ impl<'t> Package<'t> {
     fn add_imports(&mut self, file: &ParsedFile<'t>, findings: &mut Vec<Finding>) {
         for import in &file.module.imports {
             let place = file.place(&import.span);
-            let mut refuse = |what: String, fix: &str| findings.push(Finding::coded("profile/import", place, what, fix));
+            let mut refuse =
+                |what: String, fix: &str| findings.push(Finding::coded("profile/import", place, what, fix));
             let path = static_path(&import.refr).filter(|p| p.iter().all(|n| is_identifier(n)));
             let Some(path) = path else {
                 refuse("an import that is not a path of names".to_owned(), "write `import data.a.b`");

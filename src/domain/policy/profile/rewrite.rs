@@ -33,7 +33,8 @@ pub(super) fn apply(text: &mut String, mut edits: Vec<Edit>) {
 
 /// A text as the parser is to see it.
 pub(super) fn layout(file: &str, text: &str) -> Result<String, Finding> {
-    let mut walk = Layout { file, text, frames: Vec::new(), last: Last::default(), rule: Rule::default(), edits: Vec::new() };
+    let mut walk =
+        Layout { file, text, frames: Vec::new(), last: Last::default(), rule: Rule::default(), edits: Vec::new() };
     for token in (Tokens { text, at: 0 }) {
         walk.token(&token)?;
     }
@@ -100,9 +101,8 @@ fn is_word(c: char) -> bool {
 }
 
 /// Words behind which a term begins.
-const OPENERS: [&str; 14] = [
-    "if", "in", "else", "some", "every", "not", "with", "as", "contains", "default", "import", "package", "and", "or",
-];
+const OPENERS: [&str; 14] =
+    ["if", "in", "else", "some", "every", "not", "with", "as", "contains", "default", "import", "package", "and", "or"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Frame {
@@ -184,7 +184,9 @@ impl Layout<'_> {
     /// A brace behind `if`, behind the domain of `every`, behind a body, and behind the head of a rule of Rego v0.
     fn opens_body(&self, token: &Token<'_>, top: Option<Frame>) -> bool {
         let behind = self.text.get(..self.last.end).unwrap_or_default();
-        behind.ends_with("if") || self.last.closes_body || (self.last.term && (top.is_none() || self.last.every) && !token.first)
+        behind.ends_with("if")
+            || self.last.closes_body
+            || (self.last.term && (top.is_none() || self.last.every) && !token.first)
     }
 
     /// The body of a rule: the first says where the head ends, another behind it gets the head.
@@ -339,7 +341,11 @@ pub(super) fn may_be_undefined(program: &Program<'_>, package: &str, expr: &Ref<
     let mut pending = vec![expr];
     while let Some(expr) = pending.pop() {
         match expr.as_ref() {
-            Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. } => {}
+            Expr::String { .. }
+            | Expr::RawString { .. }
+            | Expr::Number { .. }
+            | Expr::Bool { .. }
+            | Expr::Null { .. } => {}
             Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. } => {}
             Expr::Array { items, .. } | Expr::Set { items, .. } => pending.extend(items),
             Expr::Object { fields, .. } => pending.extend(fields.iter().flat_map(|(_, key, value)| [key, value])),

@@ -45,7 +45,12 @@ impl Scanner<'_> {
                     depth += 1;
                     if depth > MAX_NESTING {
                         let what = format!("nested deeper than {MAX_NESTING} levels");
-                        return Err(self.refuse("profile/nesting", self.at, what, "name the inner parts as rules or functions"));
+                        return Err(self.refuse(
+                            "profile/nesting",
+                            self.at,
+                            what,
+                            "name the inner parts as rules or functions",
+                        ));
                     }
                     self.at += 1;
                 }

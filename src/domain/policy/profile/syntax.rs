@@ -25,7 +25,12 @@ impl<'t> ParsedFile<'t> {
         let package = static_path(&module.package.refr).filter(|names| names.iter().all(|n| is_identifier(n)));
         let Some(package) = package else {
             let place = Place::file(path);
-            return Err(Finding::coded("profile/package-name", place, "the package's name is not a path of names", "write `package a.b`"));
+            return Err(Finding::coded(
+                "profile/package-name",
+                place,
+                "the package's name is not a path of names",
+                "write `package a.b`",
+            ));
         };
         Ok(Self { path, text, package, module })
     }

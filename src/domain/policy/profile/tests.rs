@@ -130,6 +130,9 @@ fn the_operands_of_a_negation_are_bound_before_it_on_the_same_line() {
     let modules = admit(&texts, &Map::new()).unwrap();
     let merged = modules.policy().iter().find(|m| m.package() == "p").unwrap();
     let line_of = |text: &str| merged.source().lines().position(|l| l == text).unwrap() + 1;
-    assert_eq!(merged.origin(line_of("q if { __negated_1 := claims.amount; not __negated_1 > 1 }")), Some(("d.rego", 5)));
+    assert_eq!(
+        merged.origin(line_of("q if { __negated_1 := claims.amount; not __negated_1 > 1 }")),
+        Some(("d.rego", 5))
+    );
     assert_eq!(merged.origin(line_of("r if not claims.amount")), Some(("d.rego", 7)));
 }

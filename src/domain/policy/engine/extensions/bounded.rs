@@ -113,7 +113,8 @@ fn json_number(text: &str) -> Result<(), Stop> {
     if serde_json::from_str::<serde_json::Number>(text).is_ok() && !text.contains(char::is_whitespace) {
         return Ok(());
     }
-    let like_a_number = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'i' | 'I' | 'n' | 'N'));
+    let like_a_number =
+        text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'i' | 'I' | 'n' | 'N'));
     let spaced = text.contains(char::is_whitespace);
     Err(if like_a_number && !spaced { Stop::Bound("a text that is a number to OPA alone") } else { Stop::Undefined })
 }

@@ -124,15 +124,13 @@ fn general(number: f64, precision: Option<usize>) -> String {
         None => 6,
         Some(digits) => {
             let whole = usize::try_from(exponent + 1).unwrap_or(0);
-            i32::try_from(if digits > significant && significant >= whole { significant } else { digits }).unwrap_or(i32::MAX)
+            i32::try_from(if digits > significant && significant >= whole { significant } else { digits })
+                .unwrap_or(i32::MAX)
         }
     };
     if exponent < -4 || exponent >= limit {
-        let shown = if mantissa.contains('.') {
-            mantissa.trim_end_matches('0').trim_end_matches('.')
-        } else {
-            mantissa
-        };
+        let shown =
+            if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
         return scientific(&format!("{shown}e{exponent}"));
     }
     let after = usize::try_from(i64::try_from(significant).unwrap_or(0) - 1 - i64::from(exponent)).unwrap_or(0);

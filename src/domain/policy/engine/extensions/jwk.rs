@@ -1,14 +1,13 @@
 //! Public keys as OPA's `io.jwt` takes them: one certificate or public key in PEM, or JSON Web Keys (RFC 7517).
 
-use aws_lc_rs::rsa::PublicKeyComponents;
-use aws_lc_rs::signature::{
-    self as sig, EcdsaVerificationAlgorithm, RsaParameters, UnparsedPublicKey,
-};
 use aws_lc_rs::hmac;
+use aws_lc_rs::rsa::PublicKeyComponents;
+use aws_lc_rs::signature::{self as sig, EcdsaVerificationAlgorithm, RsaParameters, UnparsedPublicKey};
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde_json::Value;
 use x509_parser::oid_registry::{
-    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_PKCS1_RSAENCRYPTION, OID_SIG_ED25519,
+    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_PKCS1_RSAENCRYPTION,
+    OID_SIG_ED25519,
 };
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
@@ -45,7 +44,10 @@ pub(super) struct Key {
 }
 
 enum Material {
-    Rsa { n: Vec<u8>, e: Vec<u8> },
+    Rsa {
+        n: Vec<u8>,
+        e: Vec<u8>,
+    },
     /// The curve and the uncompressed point.
     Ec(Curve, Vec<u8>),
     Ed25519(VerifyingKey),
@@ -65,9 +67,8 @@ impl Key {
     /// Whether the key made the signature; a key of another kind did not.
     pub(super) fn verifies(&self, algorithm: &str, message: &[u8], signature: &[u8]) -> bool {
         match (&self.material, algorithm) {
-            (Material::Rsa { n, e }, _) => rsa(algorithm).is_some_and(|parameters| {
-                PublicKeyComponents { n, e }.verify(parameters, message, signature).is_ok()
-            }),
+            (Material::Rsa { n, e }, _) => rsa(algorithm)
+                .is_some_and(|parameters| PublicKeyComponents { n, e }.verify(parameters, message, signature).is_ok()),
             (Material::Ec(curve, point), _) => ecdsa(algorithm, *curve)
                 .is_some_and(|ec| UnparsedPublicKey::new(ec, point).verify(message, signature).is_ok()),
             // Strict: a small-order key verifies forged signatures otherwise.

@@ -149,10 +149,7 @@ fn verify(algorithm: &str, a: &[Value]) -> Outcome {
 /// The key that the token names, if it is there; else any that is for the token's algorithm.
 fn any_key(keys: &[Key], header: &Header, holds: impl Fn(&Key) -> bool) -> bool {
     let named = keys.iter().find(|key| !header.kid.is_empty() && key.id == header.kid);
-    named.map_or_else(
-        || keys.iter().any(|k| (k.algorithm.is_empty() || k.algorithm == header.alg) && holds(k)),
-        &holds,
-    )
+    named.map_or_else(|| keys.iter().any(|k| (k.algorithm.is_empty() || k.algorithm == header.alg) && holds(k)), &holds)
 }
 
 fn keys(text: &str) -> Result<Vec<Key>, Stop> {
@@ -207,10 +204,7 @@ struct Constraints {
 }
 
 impl Constraints {
-    fn read<'v>(
-        session: &Session,
-        members: impl Iterator<Item = (&'v Value, &'v Value)>,
-    ) -> Result<Self, Stop> {
+    fn read<'v>(session: &Session, members: impl Iterator<Item = (&'v Value, &'v Value)>) -> Result<Self, Stop> {
         let text = |value: &Value| value.as_string().map(|s| s.to_string()).map_err(|_| Stop::Undefined);
         let (mut constraints, mut time) = (Self::default(), None);
         for (name, value) in members {

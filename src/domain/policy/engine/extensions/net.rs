@@ -52,9 +52,7 @@ fn element(value: &Value) -> Result<&Value, Stop> {
 fn keyed(value: &Value) -> Result<Vec<(&Value, Value)>, Stop> {
     match value {
         Value::String(_) => Ok(vec![(value, value.clone())]),
-        Value::Array(items) => {
-            items.iter().enumerate().map(|(i, item)| Ok((element(item)?, Value::from(i)))).collect()
-        }
+        Value::Array(items) => items.iter().enumerate().map(|(i, item)| Ok((element(item)?, Value::from(i)))).collect(),
         Value::Set(items) => items.iter().map(|item| Ok((element(item)?, item.clone()))).collect(),
         Value::Object(members) => members.iter().map(|(key, item)| Ok((element(item)?, key.clone()))).collect(),
         _ => Ok(Vec::new()),

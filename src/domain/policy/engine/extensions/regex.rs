@@ -8,8 +8,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use regex_syntax::ast::{
-    self, Ast, AssertionKind, ClassPerlKind, ClassSet, ClassSetItem, ClassUnicodeKind, Flag, FlagsItemKind, RepetitionKind,
-    RepetitionRange,
+    self, AssertionKind, Ast, ClassPerlKind, ClassSet, ClassSetItem, ClassUnicodeKind, Flag, FlagsItemKind,
+    RepetitionKind, RepetitionRange,
 };
 use regorus::Value;
 
@@ -123,7 +123,10 @@ impl ast::Visitor for Translate<'_> {
             Ast::Assertion(assertion) => match assertion.kind {
                 AssertionKind::WordBoundary => self.put(&assertion.span, "(?-u:\\b)"),
                 AssertionKind::NotWordBoundary => return Err(Stop::Bound("`\\B` in a pattern")),
-                AssertionKind::StartLine | AssertionKind::EndLine | AssertionKind::StartText | AssertionKind::EndText => {}
+                AssertionKind::StartLine
+                | AssertionKind::EndLine
+                | AssertionKind::StartText
+                | AssertionKind::EndText => {}
                 _ => return Err(Stop::Bound("a boundary that only Rust has")),
             },
             Ast::Repetition(repetition) => {
@@ -168,8 +171,9 @@ impl ast::Visitor for Translate<'_> {
 
 /// Go has `i`, `m`, `s` and `U`.
 fn flags(flags: &ast::Flags) -> Result<(), Stop> {
-    let foreign = flags.items.iter().any(|item| {
-        matches!(&item.kind, FlagsItemKind::Flag(Flag::Unicode | Flag::CRLF | Flag::IgnoreWhitespace))
-    });
+    let foreign = flags
+        .items
+        .iter()
+        .any(|item| matches!(&item.kind, FlagsItemKind::Flag(Flag::Unicode | Flag::CRLF | Flag::IgnoreWhitespace)));
     if foreign { Err(Stop::Bound("a flag that only Rust has")) } else { Ok(()) }
 }

@@ -86,7 +86,11 @@ struct Printer<'a> {
 impl Printer<'_> {
     fn run(&mut self) -> Result<(), Stop> {
         while let Some(c) = self.rest.next() {
-            if c == '%' { self.directive()? } else { self.out.push(c) }
+            if c == '%' {
+                self.directive()?
+            } else {
+                self.out.push(c)
+            }
             if self.out.len() > MAX_RESULT {
                 return Err(Stop::Bound("a result of more than 256 KiB"));
             }

@@ -18,7 +18,9 @@ fn eval(expression: &str) -> Result<String, String> {
 fn the_clock_stands_at_the_inputs_time_and_nowhere_else() {
     assert_eq!(eval("time.now_ns()").unwrap(), "1000000000000");
     let session = Session::new();
-    for input in ["{}", r#"{"time": -1}"#, r#"{"time": "1"}"#, r#"{"time": 1.5}"#, "null", r#"{"time": 9223372036854775807}"#] {
+    for input in
+        ["{}", r#"{"time": -1}"#, r#"{"time": "1"}"#, r#"{"time": 1.5}"#, "null", r#"{"time": 9223372036854775807}"#]
+    {
         session.start(&Value::from_json_str(input).unwrap());
         assert_eq!(session.now(), Err(Stop::Undefined), "{input}");
     }
