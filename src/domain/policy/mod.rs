@@ -4,6 +4,8 @@
 //! answer, [`engine`] turns every fault into a denial.
 
 pub mod bundle;
+#[cfg(test)]
+mod corpus;
 mod counters;
 mod decision;
 pub mod engine;

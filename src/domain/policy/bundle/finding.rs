@@ -1,5 +1,6 @@
 //! What is wrong with a bundle: where, what, and what to do.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -21,13 +22,29 @@ pub struct Finding {
     pub what: String,
     /// What to do about it.
     pub fix: String,
+    /// Which check found it, in kebab case: `profile/unknown-builtin`. Stable; reports and accept files go by it.
+    #[serde(default = "general")]
+    pub code: Cow<'static, str>,
+}
+
+/// The code of what is wrong with a bundle's form and not with its Rego.
+const GENERAL: &str = "bundle/invalid";
+
+fn general() -> Cow<'static, str> {
+    Cow::Borrowed(GENERAL)
 }
 
 impl Finding {
-    /// A finding at a place.
+    /// A finding at a place, about a bundle's form.
     pub fn new(place: Place<'_>, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::coded(GENERAL, place, what, fix)
+    }
+
+    /// A finding of the check `code`.
+    pub fn coded(code: &'static str, place: Place<'_>, what: impl Into<String>, fix: impl Into<String>) -> Self {
         let (what, fix) = (what.into().chars().take(400).collect(), fix.into());
-        Self { file: place.file.to_owned(), line: place.line, column: place.column, what, fix }
+        let Place { file, line, column } = place;
+        Self { file: file.to_owned(), line, column, what, fix, code: Cow::Borrowed(code) }
     }
 }
 

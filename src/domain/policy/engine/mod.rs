@@ -7,6 +7,7 @@
 //! a deadline of its own (`adapters::pdp`).
 
 mod answer;
+pub mod extensions;
 mod suite;
 mod value;
 
@@ -20,6 +21,7 @@ use regorus::{Engine, LimitError, Value};
 
 pub use suite::{TestFailure, TestReport, run_share_of_tests, run_tests};
 
+use self::extensions::Session;
 use super::bundle::Bundle;
 use super::profile::{ENTRY_POINTS, MergedModule};
 use super::{Assessment, Decision, IssueDecision, PolicyFault, PolicyInput};
@@ -50,6 +52,7 @@ pub struct Evaluator {
     bundle: Arc<Bundle>,
     /// None after a panic, until the next question.
     engine: Option<Engine>,
+    session: Arc<Session>,
     limit: Duration,
 }
 
@@ -59,8 +62,9 @@ impl Evaluator {
     /// # Errors
     /// When regorus does not parse a merged package or does not take the data.
     pub fn new(bundle: Arc<Bundle>) -> Result<Self, EngineError> {
-        let engine = load(bundle.modules().policy(), &bundle)?;
-        Ok(Self { bundle, engine: Some(engine), limit: EVALUATION_LIMIT })
+        let session = Session::new();
+        let engine = load_with(bundle.modules().policy(), &bundle, &session)?;
+        Ok(Self { bundle, engine: Some(engine), session, limit: EVALUATION_LIMIT })
     }
 
     /// The same with another limit for one evaluation; before [`Evaluator::prepare`].
@@ -132,8 +136,10 @@ impl Evaluator {
         let input = value::input(input.as_json()).ok_or(PolicyFault::Error)?;
         let mut engine = match self.engine.take() {
             Some(engine) => engine,
-            None => load(self.bundle.modules().policy(), &self.bundle).map_err(|_| PolicyFault::Error)?,
+            None => load_with(self.bundle.modules().policy(), &self.bundle, &self.session)
+                .map_err(|_| PolicyFault::Error)?,
         };
+        self.session.start(&input);
         engine.set_execution_timer_config(timer(self.limit));
         engine.set_input(input);
         // A panic leaves the engine in an unknown state: it is dropped here and loaded anew for the next question.
@@ -141,6 +147,8 @@ impl Evaluator {
             catch_unwind(AssertUnwindSafe(|| engine.eval_rule(path.to_owned()))).map_err(|_| PolicyFault::Panic)?;
         self.engine = Some(engine);
         match answer {
+            // regorus may have gone on without the definition that failed.
+            _ if self.session.exceeded() => Err(PolicyFault::Error),
             Ok(Value::Undefined) => Err(PolicyFault::Undefined),
             Ok(value) => Ok(value),
             Err(error) if is_time_limit(&error) => Err(PolicyFault::Timeout),
@@ -156,7 +164,13 @@ fn is_time_limit(error: &anyhow::Error) -> bool {
 }
 
 fn load(modules: &[MergedModule], bundle: &Bundle) -> Result<Engine, EngineError> {
+    load_with(modules, bundle, &Session::new())
+}
+
+fn load_with(modules: &[MergedModule], bundle: &Bundle, session: &Arc<Session>) -> Result<Engine, EngineError> {
     let mut engine = Engine::new();
+    let sources: Vec<&str> = modules.iter().map(MergedModule::source).collect();
+    extensions::install(&mut engine, session, &sources).map_err(|error| explain(modules, "data", &error))?;
     engine.set_strict_builtin_errors(false);
     engine.set_execution_timer_config(timer(EVALUATION_LIMIT));
     for module in modules {

@@ -1,143 +1,110 @@
-//! The builtins that a policy may call: pure, deterministic and bounded by the size of what they are given.
+//! The builtins of OPA, each with what becomes of it here: answered by regorus as OPA answers, answered by an extension
+//! of ours, or refused with what to use instead.
 //!
-//! What is not on the list is refused at load. Left out on purpose: whatever reads the outside or a clock
-//! (`http.send`, `time.now_ns`, `rand.intn`, `opa.runtime`, `uuid.rfc4122`), what can run or grow without bound in
-//! regorus, where the execution timer does not reach (`numbers.range`, `net.cidr_expand`, `sprintf`, `units.*`,
-//! `strings.count`, `bits.*`, `to_number`, `graph.*`, `walk`), what regorus answers differently from OPA on a wrong
-//! argument (`sprintf`), and what regorus does not have and finds out only when it evaluates (`crypto.*`, `io.jwt.*`).
-//! `replace` and `trim` are admitted only with literal arguments (see `lints.rs`).
+//! A builtin that is not on the list, or is refused, does not get past the load. `docs/rego-compatibility.md` is checked
+//! against this list, and the list against the corpus (`tests/vectors/rego`): what is supported has cases that a real
+//! OPA answered.
 
-/// Sorted, so that it can be searched and read.
-const ALLOWED: &[&str] = &[
-    "abs",
-    "array.concat",
-    "array.reverse",
-    "array.slice",
-    "ceil",
-    "concat",
-    "contains",
-    "count",
-    "endswith",
-    "floor",
-    "format_int",
-    "indexof",
-    "intersection",
-    "is_array",
-    "is_boolean",
-    "is_null",
-    "is_number",
-    "is_object",
-    "is_set",
-    "is_string",
-    "lower",
-    "max",
-    "min",
-    "net.cidr_contains",
-    "object.filter",
-    "object.get",
-    "object.keys",
-    "object.remove",
-    "object.union",
-    "regex.match",
-    "replace",
-    "round",
-    "semver.compare",
-    "semver.is_valid",
-    "sort",
-    "split",
-    "startswith",
-    "strings.any_prefix_match",
-    "strings.any_suffix_match",
-    "substring",
-    "sum",
-    "time.clock",
-    "time.date",
-    "time.format",
-    "time.parse_rfc3339_ns",
-    "time.weekday",
-    "trim",
-    "trim_left",
-    "trim_prefix",
-    "trim_right",
-    "trim_space",
-    "trim_suffix",
-    "type_name",
-    "union",
-    "upper",
-];
+mod table;
 
-/// What only tests may call: they run at activation, in the child process, and never for a decision.
-const ALLOWED_IN_TESTS: &[&str] = &[
-    "json.filter",
-    "json.marshal",
-    "json.remove",
-    "json.unmarshal",
-    "numbers.range",
-    "object.subset",
-    "object.union_n",
-    "sprintf",
-    "to_number",
-];
+use std::sync::LazyLock;
 
-/// Whether a test may call it.
-pub(super) fn is_allowed_in_tests(name: &str) -> bool {
-    is_allowed(name) || ALLOWED_IN_TESTS.contains(&name)
+pub use table::TABLE;
+
+/// What becomes of a builtin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Support {
+    /// regorus answers it as OPA does.
+    Same,
+    /// An extension of ours answers it (`engine::extensions`): absent, different or unbounded in regorus.
+    Extension,
+    /// Not to be called; what to use instead.
+    Refused(&'static str),
+}
+
+/// One builtin of OPA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Builtin {
+    /// Its name.
+    pub name: &'static str,
+    /// How many arguments it takes.
+    pub arguments: usize,
+    /// What becomes of it.
+    pub support: Support,
+}
+
+/// The builtin of that name.
+pub fn find(name: &str) -> Option<&'static Builtin> {
+    TABLE.binary_search_by(|builtin| builtin.name.cmp(name)).ok().and_then(|at| TABLE.get(at))
 }
 
 /// Whether a policy may call it.
 pub fn is_allowed(name: &str) -> bool {
-    ALLOWED.binary_search(&name).is_ok()
+    find(name).is_some_and(|builtin| !matches!(builtin.support, Support::Refused(_)))
+}
+
+/// What tests may call as well: they run at activation, in the child process, and never for a decision.
+const IN_TESTS: [&str; 2] = ["json.filter", "json.remove"];
+
+/// Whether a test may call it.
+pub(super) fn is_allowed_in_tests(name: &str) -> bool {
+    is_allowed(name) || IN_TESTS.contains(&name)
 }
 
 /// Every builtin that a policy may call.
 pub fn allowed() -> &'static [&'static str] {
-    ALLOWED
-}
-
-/// Whether regorus has a builtin of that name, allowed or not.
-pub(super) fn exists(name: &str) -> bool {
-    name == "print" || regorus::unstable::BUILTINS.contains_key(name)
+    static ALLOWED: LazyLock<Vec<&'static str>> =
+        LazyLock::new(|| TABLE.iter().map(|builtin| builtin.name).filter(|name| is_allowed(name)).collect());
+    &ALLOWED
 }
 
 /// Whether a rule or an import of that name would hide a builtin or a family of them.
-pub(super) fn would_hide(name: &str) -> bool {
+pub(crate) fn would_hide(name: &str) -> bool {
     let family = |builtin: &&str| builtin.split('.').next() == Some(name);
-    regorus::unstable::BUILTINS.keys().any(family) || name == "print"
+    TABLE.iter().any(|builtin| family(&builtin.name)) || regorus::unstable::BUILTINS.keys().any(family)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::domain::policy::engine::extensions;
 
     #[test]
-    fn the_list_is_sorted_and_regorus_has_each_of_them() {
-        assert!(ALLOWED.is_sorted());
-        for name in ALLOWED {
-            assert!(exists(name), "{name}");
+    fn the_list_is_sorted_and_everything_that_is_allowed_is_somewhere() {
+        assert!(TABLE.is_sorted_by(|a, b| a.name < b.name));
+        let extensions: BTreeMap<_, _> = extensions::names().collect();
+        for Builtin { name, arguments, support } in TABLE {
+            let extension = extensions.get(name).map(|n| usize::from(*n));
+            match support {
+                Support::Same => {
+                    let (_, n) = regorus::unstable::BUILTINS.get(name).unwrap_or_else(|| panic!("{name}"));
+                    assert!(usize::from(*n) == *arguments && extension.is_none(), "{name}");
+                }
+                Support::Extension => assert_eq!(extension, Some(*arguments), "{name}"),
+                Support::Refused(fix) => assert!(extension.is_none() && fix.len() > 10, "{name}"),
+            }
         }
+        assert!(extensions.keys().all(|name| is_allowed(name)));
     }
 
     #[test]
-    fn what_reads_the_outside_or_runs_without_bound_is_not_on_the_list() {
+    fn what_reads_the_outside_or_runs_without_bound_is_refused() {
         for name in [
             "http.send",
-            "time.now_ns",
+            "net.lookup_ip_addr",
             "rand.intn",
             "opa.runtime",
             "uuid.rfc4122",
-            "net.cidr_expand",
-            "numbers.range",
-            "strings.count",
-            "sprintf",
-            "units.parse_bytes",
-            "bits.lsh",
-            "to_number",
+            "crypto.x509.parse_and_verify_certificates",
+            "io.jwt.encode_sign",
+            "graph.reachable_paths",
             "walk",
             "print",
             "trace",
-            "io.jwt.decode",
         ] {
-            assert!(!is_allowed(name), "{name}");
+            assert!(find(name).is_some() && !is_allowed(name), "{name}");
         }
     }
 }

@@ -20,20 +20,20 @@ pub(super) fn check(files: &[ParsedFile<'_>], program: &Program<'_>) -> Result<(
     if let Some(circle) = circle(&edges, &depths) {
         let names: Vec<String> = circle.iter().map(|(package, rule)| format!("{package}.{rule}")).collect();
         let what = format!("recursion: {}", names.join(" -> "));
-        return Err(vec![finding(program, circle.first(), what, "break the circle")]);
+        return Err(vec![finding("profile/recursion", program, circle.first(), what, "break the circle")]);
     }
     match depths.iter().find(|(_, depth)| **depth > MAX_CHAIN) {
         None => Ok(()),
         Some((name, _)) => {
             let what = format!("a chain of more than {MAX_CHAIN} rules starts here");
-            Err(vec![finding(program, Some(name), what, "shorten the chain")])
+            Err(vec![finding("profile/long-chain", program, Some(name), what, "shorten the chain")])
         }
     }
 }
 
-fn finding(program: &Program<'_>, name: Option<&Name>, what: String, fix: &str) -> Finding {
+fn finding(code: &'static str, program: &Program<'_>, name: Option<&Name>, what: String, fix: &str) -> Finding {
     let place = name.and_then(|(package, rule)| Some(program.packages.get(package)?.rules.get(rule)?.place));
-    Finding::new(place.unwrap_or(crate::domain::policy::bundle::Place::whole()), what, fix)
+    Finding::coded(code, place.unwrap_or(crate::domain::policy::bundle::Place::whole()), what, fix)
 }
 
 /// For each rule, the rules that it may read.

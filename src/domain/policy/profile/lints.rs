@@ -1,16 +1,16 @@
-//! Forms of Rego for which regorus's interpreter and OPA differ, or which hide a mistake that opens the gate.
+//! Forms of Rego for which regorus's interpreter and OPA differ and that are not rewritten ([`super::rewrite`]), or which
+//! hide a mistake that opens the gate.
 //!
-//! What remains open: a negation over a reference into a *rule's* or a variable's document (`not ground.x in xs`) is
-//! true in regorus and undefined in OPA when the member is missing; only references into `input` are refused, because
-//! only they are undefined at the caller's wish in every case. Arithmetic on a string stays an error, that is a denial.
+//! Arithmetic on what is not a number stays an error in regorus, that is a denial; OPA has undefined.
 
 use std::collections::BTreeSet;
 
 use regorus::unstable::{Expr, Literal, LiteralStmt, Ref, Rule, RuleHead, Span};
 
-use super::builtins;
+use super::builtins::{self, Support};
 use super::program::{Meaning, Program};
-use super::syntax::{Node, ParsedFile, Reference, literal_text, walk_expr, walk_rule};
+use super::rewrite;
+use super::syntax::{Node, ParsedFile, Reference, walk_rule};
 use crate::domain::policy::bundle::Finding;
 
 /// Checks one file.
@@ -19,7 +19,7 @@ pub(super) fn check(file: &ParsedFile<'_>, program: &Program<'_>, data: &dyn Fn(
         Lint { file, program, data, package: file.package_name(), locals: BTreeSet::new(), findings: Vec::new() };
     for rule in &file.module.policy {
         lint.head(rule);
-        lint.bodies(rule);
+        lint.head_values(rule);
         lint.locals = locals(rule);
         walk_rule(rule, &mut |node| lint.node(node));
     }
@@ -48,8 +48,8 @@ struct Lint<'a, 't> {
 }
 
 impl Lint<'_, '_> {
-    fn refuse(&mut self, span: &Span, what: impl Into<String>, fix: &str) {
-        self.findings.push(Finding::new(self.file.place(span), what, fix));
+    fn refuse(&mut self, code: &'static str, span: &Span, what: impl Into<String>, fix: &str) {
+        self.findings.push(Finding::coded(code, self.file.place(span), what, fix));
     }
 
     fn head(&mut self, rule: &Rule) {
@@ -61,17 +61,11 @@ impl Lint<'_, '_> {
         };
         if bracket_only {
             self.refuse(
+                "profile/map-or-set",
                 span,
                 "`name[x]` without a value is an object in one engine and a set in another",
                 "write `name contains x if { … }`",
             );
-        }
-    }
-
-    fn bodies(&mut self, rule: &Rule) {
-        let Rule::Spec { bodies, .. } = rule else { return };
-        if let Some(body) = bodies.iter().skip(1).find(|body| !body.is_else) {
-            self.refuse(&body.span, "a second body directly behind the first", "repeat the head, or write `else`");
         }
     }
 
@@ -87,10 +81,16 @@ impl Lint<'_, '_> {
     fn reference(&mut self, reference: &Reference<'_>) {
         match self.program.meaning(&self.package, reference) {
             Meaning::MissingRule(path) => {
-                self.refuse(reference.root, format!("there is no rule `{path}`"), "correct the name");
+                self.refuse(
+                    "profile/unknown-rule",
+                    reference.root,
+                    format!("there is no rule `{path}`"),
+                    "correct the name",
+                );
             }
             Meaning::Data(Some(name)) if !(self.data)(&name) && !self.file.is_test() => {
                 self.refuse(
+                    "profile/unknown-document",
                     reference.root,
                     format!("there is no document `data.{name}`"),
                     "correct the name or add the data",
@@ -99,14 +99,18 @@ impl Lint<'_, '_> {
             // regorus takes an unknown name for undefined, and its negation for true.
             Meaning::Other if !self.locals.contains(reference.root.text()) => {
                 let what = format!("nothing is called `{}` here", reference.root.text());
-                self.refuse(reference.root, what, "correct the name, or bind it with `:=` or `some … in`");
+                self.refuse(
+                    "profile/unknown-name",
+                    reference.root,
+                    what,
+                    "correct the name, or bind it with `:=` or `some … in`",
+                );
             }
             _ => {}
         }
     }
 
     fn call(&mut self, name: &Reference<'_>, args: &[Ref<Expr>]) {
-        const FIX: &str = "use a builtin of the safe profile (`atb policy check` lists them)";
         match self.program.meaning(&self.package, name) {
             Meaning::Rules(rules) => {
                 let function = |(package, rule): &(String, String)| {
@@ -114,6 +118,7 @@ impl Lint<'_, '_> {
                 };
                 if rules.len() != 1 || !rules.iter().all(function) {
                     self.refuse(
+                        "profile/not-a-function",
                         name.root,
                         format!("`{}` is not a function", name.names().0.join(".")),
                         "call a function",
@@ -122,47 +127,37 @@ impl Lint<'_, '_> {
                 return;
             }
             Meaning::MissingRule(path) => {
-                return self.refuse(name.root, format!("there is no function `{path}`"), "correct the name");
+                return self.refuse(
+                    "profile/unknown-function",
+                    name.root,
+                    format!("there is no function `{path}`"),
+                    "correct the name",
+                );
             }
             Meaning::Input(_) | Meaning::Data(_) => {
-                return self.refuse(name.root, "data is not a function", "call a function");
+                return self.refuse("profile/not-a-function", name.root, "data is not a function", "call a function");
             }
             Meaning::Other => {}
         }
-        let builtin = name.names().0.join(".");
-        let allowed =
-            if self.file.is_test() { builtins::is_allowed_in_tests(&builtin) } else { builtins::is_allowed(&builtin) };
-        if !allowed {
-            let what = if builtins::exists(&builtin) {
-                "the safe profile does not allow"
-            } else {
-                "there is no function or builtin"
-            };
-            return self.refuse(name.root, format!("{what} `{builtin}`"), FIX);
-        }
-        match builtin.as_str() {
-            "replace" => self.replacement(name, args),
-            "trim" | "trim_left" | "trim_right" => self.trimming(name, args),
-            _ => {}
-        }
+        self.builtin(name, args);
     }
 
-    /// These compare every character of the text with every character of the set.
-    fn trimming(&mut self, name: &Reference<'_>, args: &[Ref<Expr>]) {
-        if args.get(1).and_then(literal_text).is_none_or(|text| text.len() > 16) {
-            let what = format!("`{}` with a computed set can take long", name.root.text());
-            self.refuse(name.root, what, "write the second argument as a literal of at most 16 bytes");
+    fn builtin(&mut self, name: &Reference<'_>, args: &[Ref<Expr>]) {
+        let called = name.names().0.join(".");
+        let Some(builtin) = builtins::find(&called) else {
+            let what = format!("there is no function or builtin `{called}`");
+            return self.refuse("profile/unknown-builtin", name.root, what, "correct the name, or define the function");
+        };
+        let in_test = self.file.is_test() && builtins::is_allowed_in_tests(&called);
+        if let Support::Refused(instead) = builtin.support
+            && !in_test
+        {
+            let what = format!("the safe profile does not allow `{called}`");
+            return self.refuse("profile/refused-builtin", name.root, what, instead);
         }
-    }
-
-    /// `replace` with an empty or a computed pattern can take seconds, and the execution timer does not reach into it.
-    fn replacement(&mut self, name: &Reference<'_>, args: &[Ref<Expr>]) {
-        let old = args.get(1).and_then(literal_text).is_some_and(|text| !text.is_empty());
-        let new = args.get(2).and_then(literal_text).is_some_and(|text| text.len() <= 8);
-        if !old || !new {
-            let fix =
-                "write the second and third argument as literals, the second not empty, the third at most 8 bytes";
-            self.refuse(name.root, "`replace` with a computed pattern can grow without bound", fix);
+        if args.len() != builtin.arguments {
+            let what = format!("`{called}` takes {} arguments and gets {}", builtin.arguments, args.len());
+            self.refuse("profile/wrong-arity", name.root, what, "give it the arguments that it takes");
         }
     }
 
@@ -171,46 +166,83 @@ impl Lint<'_, '_> {
         let package = self.program.packages.get(&self.package);
         let hides = package.is_some_and(|p| p.has_name(name) || p.aliases.contains_key(name));
         if hides || matches!(name, "input" | "data") {
-            self.refuse(span, format!("the variable `{name}` hides a rule or an import"), "choose another name");
+            self.refuse(
+                "profile/shadowing",
+                span,
+                format!("the variable `{name}` hides a rule or an import"),
+                "choose another name",
+            );
         }
     }
 
     fn statement(&mut self, stmt: &LiteralStmt) {
         if !stmt.with_mods.is_empty() && !self.file.is_test() {
             self.refuse(
+                "profile/with-outside-test",
                 &stmt.span,
                 "`with` outside of a test changes what the policy is told",
                 "pass it as an argument",
             );
         }
         match &stmt.literal {
-            Literal::SomeVars { span, .. } => {
-                self.refuse(span, "`some x` without `in`", "write `some x in xs` or `some i, x in xs`")
-            }
-            Literal::NotExpr { expr, .. } if !self.file.is_test() => self.negation(expr),
+            Literal::SomeVars { span, .. } => self.refuse(
+                "profile/some-without-in",
+                span,
+                "`some x` without `in`",
+                "write `some x in xs` or `some i, x in xs`",
+            ),
             _ => {}
+        }
+        if let Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } = &stmt.literal
+            && !matches!(expr.as_ref(), Expr::Membership { .. })
+        {
+            self.memberships(expr);
         }
     }
 
-    /// `not f(input.x)` and `not input.x > 1` hold when `x` is missing; in OPA they are undefined.
-    fn negation(&mut self, expr: &Ref<Expr>) {
-        if matches!(expr.as_ref(), Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. }) {
-            return;
-        }
-        let mut missing = Vec::new();
-        walk_expr(expr, &mut |node| {
-            if let Node::Reference(reference) = node
-                && self.program.meaning(&self.package, &reference) == Meaning::Input(true)
-            {
-                missing.push(reference.root);
+    /// `x in xs` with something missing is undefined in OPA and false in regorus. As a condition both are a no; as a
+    /// value, they are not the same.
+    fn memberships(&mut self, value: &Ref<Expr>) {
+        let mut pending = vec![value];
+        while let Some(expr) = pending.pop() {
+            match expr.as_ref() {
+                Expr::Membership { span, key, value, collection, .. } => {
+                    let mut operands = key.iter().chain([value, collection]);
+                    if operands.any(|o| rewrite::may_be_undefined(self.program, &self.package, o)) {
+                        self.refuse(
+                            "profile/membership-value",
+                            span,
+                            "the value of `… in …` is false where something of it is missing, and undefined in OPA",
+                            "make it a condition: `name if … in …`",
+                        );
+                    }
+                }
+                Expr::ArrayCompr { term, .. } | Expr::SetCompr { term, .. } => pending.push(term),
+                Expr::ObjectCompr { key, value, .. } => pending.extend([key, value]),
+                Expr::Array { items, .. } | Expr::Set { items, .. } => pending.extend(items),
+                Expr::Object { fields, .. } => pending.extend(fields.iter().flat_map(|(_, k, v)| [k, v])),
+                Expr::Call { params, .. } => pending.extend(params),
+                Expr::BinExpr { lhs, rhs, .. }
+                | Expr::BoolExpr { lhs, rhs, .. }
+                | Expr::ArithExpr { lhs, rhs, .. }
+                | Expr::AssignExpr { lhs, rhs, .. } => pending.extend([lhs, rhs]),
+                _ => {}
             }
-        });
-        for root in missing {
-            self.refuse(
-                root,
-                "a negation that holds when this member of `input` is missing",
-                "bind it first: `x := input.…`, then `not …(x)`",
-            );
+        }
+    }
+
+    /// The values in a rule's heads.
+    fn head_values(&mut self, rule: &Rule) {
+        let Rule::Spec { head, bodies, .. } = rule else { return };
+        let assigned = match head {
+            RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => assign.as_ref(),
+            RuleHead::Set { key, .. } => {
+                key.iter().for_each(|key| self.memberships(key));
+                None
+            }
+        };
+        for assign in assigned.into_iter().chain(bodies.iter().filter_map(|body| body.assign.as_ref())) {
+            self.memberships(&assign.value);
         }
     }
 }

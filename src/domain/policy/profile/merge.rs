@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use regorus::unstable::Span;
 
 use super::program::Program;
+use super::rewrite::{self, Edit};
 use super::scan::{MAX_SOURCE_BYTES, MAX_SOURCE_LINES};
 use super::syntax::ParsedFile;
 use crate::domain::policy::bundle::{Finding, Place};
@@ -49,7 +50,7 @@ pub(super) fn merge(files: &[&ParsedFile<'_>], program: &Program<'_>) -> Result<
         });
         let line = module.source.matches('\n').count() + 1;
         module.starts.push((line, file.path.to_owned()));
-        module.source.push_str(&without_header(file));
+        module.source.push_str(&rewritten(file, program)?);
         module.source.push('\n');
     }
     let too_large =
@@ -62,7 +63,7 @@ pub(super) fn merge(files: &[&ParsedFile<'_>], program: &Program<'_>) -> Result<
                 "package `{}` has more than {MAX_SOURCE_BYTES} bytes or {MAX_SOURCE_LINES} lines",
                 module.package
             );
-            Err(vec![Finding::new(Place::file(file), what, "split the package")])
+            Err(vec![Finding::coded("profile/too-large", Place::file(file), what, "split the package")])
         }
     }
 }
@@ -73,19 +74,20 @@ fn header(package: &str, program: &Program<'_>) -> String {
     std::iter::once(format!("package {package}\n")).chain(imports).collect()
 }
 
-/// The text with blanks in place of its `package` and `import` lines, so that lines and columns stay.
-fn without_header(file: &ParsedFile<'_>) -> String {
+/// The text with blanks in place of its `package` and `import` lines, and with its negations put as OPA evaluates them:
+/// lines stay.
+fn rewritten(file: &ParsedFile<'_>, program: &Program<'_>) -> Result<String, Vec<Finding>> {
     let imports = file.module.imports.iter().map(|import| &import.span);
-    let mut text = file.text.to_owned();
-    for span in std::iter::once(&file.module.package.span).chain(imports) {
-        blank(&mut text, span);
-    }
-    text
+    let header = std::iter::once(&file.module.package.span).chain(imports);
+    let mut edits = rewrite::negations(file, program)?;
+    edits.extend(header.filter_map(|span| blank(&file.text, span)));
+    let mut text = file.text.clone();
+    rewrite::apply(&mut text, edits);
+    Ok(text)
 }
 
-fn blank(text: &mut String, span: &Span) {
-    let (Ok(start), Ok(end)) = (usize::try_from(span.start), usize::try_from(span.end)) else { return };
-    let Some(header) = text.get(start..end) else { return };
-    let blanks: String = header.bytes().map(|b| if b == b'\n' { '\n' } else { ' ' }).collect();
-    text.replace_range(start..end, &blanks);
+fn blank(text: &str, span: &Span) -> Option<Edit> {
+    let (start, end) = (usize::try_from(span.start).ok()?, usize::try_from(span.end).ok()?);
+    let blanks = text.get(start..end)?.bytes().map(|b| if b == b'\n' { '\n' } else { ' ' }).collect();
+    Some(Edit { start, end, text: blanks })
 }

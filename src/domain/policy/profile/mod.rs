@@ -2,19 +2,21 @@
 //! process down.
 //!
 //! ```text
-//! texts ──scan──▶ parse (regorus) ──▶ names ──▶ lints, builtins ──▶ call graph ──▶ merge by package ──▶ Modules
+//! texts ──scan──▶ layout ──▶ parse (regorus) ──▶ names ──▶ lints, builtins ──▶ call graph ──▶ merge, negations ──▶ Modules
 //! ```
 //!
-//! A text outside of the profile is refused with file, line and column; nothing is repaired in silence. The profile
+//! A text outside of the profile is refused with file, line and column. What regorus reads differently from OPA and can
+//! be put so that it does not, is ([`rewrite`]); the lines stay those of the file. The profile
 //! does not evaluate: that a bundle prepares, ends in time and passes its tests is checked in a child process.
 
 pub mod builtins;
-mod graph;
+pub(crate) mod graph;
 mod lints;
 mod merge;
-mod program;
-mod scan;
-mod syntax;
+pub(crate) mod program;
+mod rewrite;
+pub(crate) mod scan;
+pub(crate) mod syntax;
 
 use std::collections::BTreeSet;
 
@@ -114,11 +116,11 @@ fn overlaps(program: &Program<'_>, data: &Map<String, Value>) -> Vec<Finding> {
         let first = name.split('.').next().unwrap_or_default();
         if data.contains_key(first) {
             let what = format!("package `{name}` and the data document `data.{first}` overlap");
-            findings.push(Finding::new(place, what, "rename one of them"));
+            findings.push(Finding::coded("profile/overlap", place, what, "rename one of them"));
         }
         if let Some(rule) = rule_over(program, name) {
             let what = format!("the rule has the path of package `{name}`");
-            findings.push(Finding::new(rule.place, what, "rename one of them"));
+            findings.push(Finding::coded("profile/overlap", rule.place, what, "rename one of them"));
         }
     }
     findings
@@ -135,7 +137,12 @@ fn rule_over<'p>(program: &'p Program<'_>, name: &str) -> Option<&'p program::Ru
 fn missing_entry_points(policy: &[&ParsedFile<'_>]) -> Vec<Finding> {
     let paths = rule_paths(policy);
     let finding = |path: &&str| {
-        Finding::new(Place::whole(), format!("there is no rule `data.{path}`"), "add it: ATB asks for it")
+        Finding::coded(
+            "profile/entry-point",
+            Place::whole(),
+            format!("there is no rule `data.{path}`"),
+            "add it: ATB asks for it",
+        )
     };
     ENTRY_POINTS.iter().filter(|path| !paths.contains(**path)).map(finding).collect()
 }

@@ -16,10 +16,10 @@ const MAX_NUMBER_BYTES: usize = 32;
 const MAX_EXPONENT: u32 = 308;
 
 /// Refuses a text that the parser must not see.
-pub(super) fn scan(file: &str, text: &str) -> Result<(), Finding> {
+pub(crate) fn scan(file: &str, text: &str) -> Result<(), Finding> {
     if text.len() > MAX_SOURCE_BYTES || text.bytes().filter(|b| *b == b'\n').count() > MAX_SOURCE_LINES {
         let what = format!("more than {MAX_SOURCE_BYTES} bytes or {MAX_SOURCE_LINES} lines");
-        return Err(Finding::new(Place::file(file), what, "split the package"));
+        return Err(Finding::coded("profile/too-large", Place::file(file), what, "split the package"));
     }
     Scanner { file, text, bytes: text.as_bytes(), at: 0 }.run()
 }
@@ -45,7 +45,12 @@ impl Scanner<'_> {
                     depth += 1;
                     if depth > MAX_NESTING {
                         let what = format!("nested deeper than {MAX_NESTING} levels");
-                        return Err(self.refuse(self.at, what, "name the inner parts as rules or functions"));
+                        return Err(self.refuse(
+                            "profile/nesting",
+                            self.at,
+                            what,
+                            "name the inner parts as rules or functions",
+                        ));
                     }
                     self.at += 1;
                 }
@@ -53,7 +58,7 @@ impl Scanner<'_> {
                     depth = depth.saturating_sub(1);
                     self.at += 1;
                 }
-                0 => return Err(self.refuse(self.at, "a NUL character".to_owned(), "remove it")),
+                0 => return Err(self.refuse("profile/syntax", self.at, "a NUL character".to_owned(), "remove it")),
                 _ => self.at += 1,
             }
         }
@@ -105,13 +110,13 @@ impl Scanner<'_> {
         }
         if self.at - start > MAX_NUMBER_BYTES || exponent > MAX_EXPONENT {
             let what = format!("a number longer than {MAX_NUMBER_BYTES} digits or larger than 1e{MAX_EXPONENT}");
-            return Err(self.refuse(start, what, "use a smaller number"));
+            return Err(self.refuse("profile/number", start, what, "use a smaller number"));
         }
         Ok(())
     }
 
-    fn refuse(&self, offset: usize, what: String, fix: &str) -> Finding {
-        Finding::new(Place::at(self.file, self.text, offset), what, fix)
+    fn refuse(&self, code: &'static str, offset: usize, what: String, fix: &str) -> Finding {
+        Finding::coded(code, Place::at(self.file, self.text, offset), what, fix)
     }
 }
 

@@ -1,4 +1,4 @@
-# finding: 5: there is no function or builtin `http.send`
+# finding: 5: the safe profile does not allow `http.send`
 package hostile
 
 p if {
