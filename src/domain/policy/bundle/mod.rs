@@ -9,6 +9,7 @@
 //! needs evaluation (does every engine prepare, do the bundle's own tests pass) is [`super::engine`]'s, and hostile
 //! texts are first parsed in a child process (`adapters::bundle_probe`). What a template means is `domain::leg`'s.
 
+pub mod cases;
 mod data;
 mod directory;
 mod files;
@@ -31,6 +32,7 @@ use crate::domain::json;
 use crate::domain::leg::Templates;
 use crate::domain::spiffe::SpiffeId;
 
+use cases::CaseTable;
 use data::Data;
 use directory::Directories;
 
@@ -43,6 +45,7 @@ pub struct Bundle {
     directories: Directories,
     templates: Templates,
     modules: Modules,
+    cases: Vec<CaseTable>,
     data: Map<String, Value>,
 }
 
@@ -72,7 +75,8 @@ impl Bundle {
             BundleError::from(Finding::new(place, error.to_string(), "correct the template; `atb leg lint` says more"))
         })?;
         let modules = profile::admit(&rego_texts(files)?, &data.document).map_err(BundleError::new)?;
-        Ok(Self { revision, digest, catalogue, directories, templates, modules, data: data.document })
+        let cases = cases::read(files).map_err(BundleError::new)?;
+        Ok(Self { revision, digest, catalogue, directories, templates, modules, cases, data: data.document })
     }
 
     /// The revision: of `.manifest`, or `dev-` and the start of the digest.
@@ -128,6 +132,11 @@ impl Bundle {
     /// The Rego, one source a package.
     pub fn modules(&self) -> &Modules {
         &self.modules
+    }
+
+    /// The tables of cases, in the order of files and names.
+    pub fn cases(&self) -> &[CaseTable] {
+        &self.cases
     }
 
     /// The data document.

@@ -176,16 +176,16 @@ impl<'t> Package<'t> {
 }
 
 /// The head of a definition.
-pub(super) struct Head<'a> {
+pub(in crate::domain::policy) struct Head<'a> {
     /// The first name.
-    pub(super) root: &'a Span,
+    pub(in crate::domain::policy) root: &'a Span,
     /// The dotted path up to the first key that is computed.
-    pub(super) path: String,
-    pub(super) function: bool,
+    pub(in crate::domain::policy) path: String,
+    pub(in crate::domain::policy) function: bool,
 }
 
 /// The rule that a definition belongs to; none if its path is not one of names.
-pub(super) fn head(rule: &Rule) -> Option<Head<'_>> {
+pub(in crate::domain::policy) fn head(rule: &Rule) -> Option<Head<'_>> {
     let (refr, function) = match rule {
         Rule::Default { refr, args, .. } => (refr, !args.is_empty()),
         Rule::Spec { head: RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. }, .. } => (refr, false),

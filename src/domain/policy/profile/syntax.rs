@@ -45,7 +45,8 @@ impl<'t> ParsedFile<'t> {
     }
 }
 
-fn parse_module(path: &str, text: &str) -> Result<Module, String> {
+/// Parses with the parser of the engine.
+pub(in crate::domain::policy) fn parse_module(path: &str, text: &str) -> Result<Module, String> {
     let source = Source::from_contents(path.to_owned(), text.to_owned()).map_err(|e| e.to_string())?;
     let mut parser = Parser::new(&source).map_err(|e| e.to_string())?;
     parser.enable_rego_v1().map_err(|e| e.to_string())?;
@@ -69,14 +70,14 @@ pub(super) fn position(report: &str) -> Option<(usize, usize)> {
 
 /// The name of a builtin, a rule, a document or a variable with what is selected from it: `data.atb.act.entry`.
 #[derive(Debug)]
-pub(super) struct Reference<'a> {
-    pub(super) root: &'a Span,
-    pub(super) steps: Vec<Step>,
+pub(in crate::domain::policy) struct Reference<'a> {
+    pub(in crate::domain::policy) root: &'a Span,
+    pub(in crate::domain::policy) steps: Vec<Step>,
 }
 
 /// One selection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(in crate::domain::policy) enum Step {
     /// By a name that is in the text.
     Name(String),
     /// By a value.
@@ -97,7 +98,7 @@ impl Reference<'_> {
 }
 
 /// What the walk meets.
-pub(super) enum Node<'a> {
+pub(in crate::domain::policy) enum Node<'a> {
     /// Something is read.
     Reference(Reference<'a>),
     /// Something is called; the arguments follow as nodes of their own.
@@ -142,8 +143,15 @@ pub(super) fn walk_rule<'a>(rule: &'a Rule, visit: &mut impl FnMut(Node<'a>)) {
 }
 
 /// Visits everything in an expression.
-pub(super) fn walk_expr<'a>(expr: &'a Ref<Expr>, visit: &mut impl FnMut(Node<'a>)) {
+pub(in crate::domain::policy) fn walk_expr<'a>(expr: &'a Ref<Expr>, visit: &mut impl FnMut(Node<'a>)) {
     Pending { exprs: vec![expr], queries: Vec::new() }.drain(visit);
+}
+
+/// Visits everything in a statement.
+pub(in crate::domain::policy) fn walk_statement<'a>(stmt: &'a LiteralStmt, visit: &mut impl FnMut(Node<'a>)) {
+    let mut pending = Pending::default();
+    pending.statement(stmt, visit);
+    pending.drain(visit);
 }
 
 /// What is still to be visited.
@@ -283,7 +291,7 @@ fn bind_pattern<'a>(pattern: &'a Ref<Expr>, visit: &mut impl FnMut(Node<'a>)) {
 }
 
 /// The text of a string literal.
-pub(super) fn literal_text(expr: &Ref<Expr>) -> Option<String> {
+pub(in crate::domain::policy) fn literal_text(expr: &Ref<Expr>) -> Option<String> {
     match expr.as_ref() {
         Expr::String { value: Value::String(text), .. } | Expr::RawString { value: Value::String(text), .. } => {
             Some(text.to_string())
