@@ -5,6 +5,7 @@ pub mod store;
 pub mod bundle_dir;
 pub mod bundle_probe;
 pub mod pdp;
+pub mod policy_job;
 
 pub mod dev_identity;
 pub mod pem;

@@ -172,6 +172,12 @@ impl Suite {
         Self { limit, ..self }
     }
 
+    /// Without explanations, which cost an engine each.
+    #[must_use]
+    pub fn quietly(self) -> Self {
+        Self { explained: MAX_EXPLAINED, ..self }
+    }
+
     /// With a record of the lines that each test takes; before the first test.
     ///
     /// # Errors
@@ -208,6 +214,18 @@ impl Suite {
     /// An account of all lines, none of them covered; empty where nothing is measured.
     pub fn uncovered(&self) -> Coverage {
         self.measure.as_ref().map(Measure::empty).unwrap_or_default()
+    }
+
+    /// The input of a case of a table; none where the table stands documents in place of the bundle's.
+    ///
+    /// # Errors
+    /// What does not fit together in the case.
+    pub fn input_of(&mut self, table: usize, case: usize) -> Result<Option<serde_json::Value>, String> {
+        let bundle = Arc::clone(&self.bundle);
+        let found = bundle.cases().get(table).and_then(|t| Some((t, t.cases.get(case)?)));
+        let (table, case) = found.ok_or("there is no such case")?;
+        let (input, data) = self.question(table, case)?;
+        Ok(data.is_none().then_some(input))
     }
 
     /// Evaluates any query over the policy and the tests, as `opa eval` does.
@@ -364,9 +382,8 @@ pub fn run_tests(bundle: &Arc<Bundle>) -> Result<TestReport, EngineError> {
 /// # Errors
 /// As [`run_tests`].
 pub fn run_share_of_tests(bundle: &Arc<Bundle>, share: usize, shares: usize) -> Result<TestReport, EngineError> {
-    let mut suite = Suite::new(Arc::clone(bundle))?;
     // At activation the first finding is what counts; `atb policy test` explains.
-    suite.explained = MAX_EXPLAINED;
+    let mut suite = Suite::new(Arc::clone(bundle))?.quietly();
     let mut report = TestReport::default();
     for item in discover(bundle).iter().skip(share).step_by(shares.max(1)) {
         let Outcome { verdict, explanations, .. } = suite.run(item);
