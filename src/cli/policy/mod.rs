@@ -2,7 +2,11 @@
 //! `domain::policy`'s to say, this reads files and prints.
 
 mod acts;
+mod bench;
+mod eval;
 mod files;
+mod sources;
+mod test;
 
 use std::process::ExitCode;
 
@@ -18,6 +22,12 @@ pub struct Args {
 enum PolicyCommand {
     /// List the acts of a bundle: how dangerous each is, what it takes and who must agree.
     Acts(acts::Args),
+    /// Measure how long decisions and rules take.
+    Bench(bench::Args),
+    /// Evaluate a query over a bundle.
+    Eval(eval::Args),
+    /// Run a bundle's tests and tables of cases.
+    Test(test::Args),
 }
 
 /// Runs `atb policy`.
@@ -27,5 +37,8 @@ enum PolicyCommand {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         PolicyCommand::Acts(args) => acts::run(&args),
+        PolicyCommand::Bench(args) => bench::run(&args),
+        PolicyCommand::Eval(args) => eval::run(&args),
+        PolicyCommand::Test(args) => test::run(&args),
     }
 }

@@ -235,7 +235,9 @@ impl Suite {
     pub fn eval(&mut self, query: &str, input: &serde_json::Value) -> Result<serde_json::Value, String> {
         let input = super::value::convert(input);
         let answer = self.guarded(input, |engine| {
-            let results = engine.eval_query(query.to_owned(), false)?;
+            let mut results = engine.eval_query(query.to_owned(), false)?;
+            // What has no value is no result, as in OPA.
+            results.result.retain(|one| one.expressions.iter().all(|e| e.value != Value::Undefined));
             Ok(serde_json::to_value(&results)?)
         });
         answer.map_err(|text| place_of(&self.modules, "query", &text).to_string())
