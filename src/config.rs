@@ -61,7 +61,7 @@ pub enum ConfigError {
 }
 
 /// Every key, as `section.key`. A test holds it against [`Raw`].
-pub const KEYS: [&str; 34] = [
+pub const KEYS: [&str; 35] = [
     "dev",
     "trust.domain",
     "trust.bundle",
@@ -85,6 +85,7 @@ pub const KEYS: [&str; 34] = [
     "broker.connectors",
     "broker.max_ttl_seconds",
     "broker.agentauth",
+    "broker.data_api",
     "notify.link",
     "notify.retry_seconds",
     "notify.max_age_seconds",
@@ -180,6 +181,8 @@ pub struct BrokerConfig {
     pub max_ttl: Ttl,
     /// The AgentAuth whose mandates are taken.
     pub agentauth: SpiffeId,
+    /// Who may ask the policy by OPA's Data API.
+    pub data_api: Vec<SpiffeId>,
 }
 
 impl Config {

@@ -95,6 +95,8 @@ struct RawBroker {
     max_ttl_seconds: u64,
     #[serde(default)]
     agentauth: Option<String>,
+    #[serde(default)]
+    data_api: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -191,6 +193,7 @@ impl Raw {
                 door: Door { listen: raw.listen, spiffe_id, svid: at(raw.svid), key: at(raw.key) },
                 connectors: at(raw.connectors),
                 max_ttl: ttl("broker.max_ttl_seconds", raw.max_ttl_seconds)?,
+                data_api: raw.data_api.iter().map(|text| id("broker.data_api", text)).collect::<Result<_, _>>()?,
                 agentauth: match (&raw.agentauth, &agentauth_id) {
                     (Some(text), _) => id("broker.agentauth", text)?,
                     (None, Some(id)) => id.clone(),

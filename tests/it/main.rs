@@ -31,6 +31,7 @@ mod notify;
 mod operator;
 mod ops;
 mod outbox_contract;
+mod policy_tool;
 mod process;
 mod sample_erp;
 mod schemas;

@@ -89,8 +89,8 @@ fn every_schema_names_itself_says_what_it_is_and_takes_no_unknown_member() {
             assert!(text[member].as_str().is_some_and(|text| !text.is_empty()), "{name} has no {member}");
         }
         validator(name);
-        // A workspace may be called `x`; the test of the shipped data tries unknown members inside one.
-        if name == "common" || name == "workspaces" {
+        // A workspace and a table may be called `x`; the test of the shipped data tries unknown members inside one.
+        if name == "common" || name == "workspaces" || name == "policy-cases" {
             continue;
         }
         let unknown = json!({"x": 1});

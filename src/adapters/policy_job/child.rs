@@ -18,7 +18,7 @@ use crate::domain::policy::engine::{Coverage, Outcome, Suite, TestItem, Verdict,
 use crate::service::toolchain::bench::{self, Plan};
 
 /// Address space of the child, in bytes.
-const MEMORY: u64 = 4 * 1024 * 1024 * 1024;
+const MEMORY: u64 = 1024 * 1024 * 1024;
 /// The most that a job may be long, beside the files.
 const MAX_JOB_BYTES: u64 = 64 * 1024 * 1024;
 const MAX_THREADS: usize = 16;
@@ -32,7 +32,8 @@ const QUERY_LINES: usize = 3;
 
 /// The child: reads a job and files from standard input, writes events to standard output. Returns the exit code.
 pub fn run_job_child() -> i32 {
-    let limited = rlimit::setrlimit(Resource::CORE, 0, 0).and_then(|()| rlimit::setrlimit(Resource::AS, MEMORY, MEMORY));
+    let limited =
+        rlimit::setrlimit(Resource::CORE, 0, 0).and_then(|()| rlimit::setrlimit(Resource::AS, MEMORY, MEMORY));
     if limited.is_err() {
         return 2;
     }

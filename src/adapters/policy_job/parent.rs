@@ -107,11 +107,8 @@ fn next(
 }
 
 fn ended(index: usize, error: &JobError) -> Finished {
-    let outcome = Outcome {
-        verdict: Verdict::Error(error.to_string()),
-        cases: BTreeMap::new(),
-        explanations: Vec::new(),
-    };
+    let outcome =
+        Outcome { verdict: Verdict::Error(error.to_string()), cases: BTreeMap::new(), explanations: Vec::new() };
     Finished { index, outcome, nanos: 0, runs: 1 }
 }
 
@@ -156,8 +153,7 @@ struct Round {
 }
 
 fn hear(exe: &Path, files: &BundleFiles, job: &Job, limit: Duration) -> Result<Round, JobError> {
-    let mut round =
-        Round { items: Vec::new(), started: Vec::new(), finished: Vec::new(), coverage: None, end: Ok(()) };
+    let mut round = Round { items: Vec::new(), started: Vec::new(), finished: Vec::new(), coverage: None, end: Ok(()) };
     round.end = run(exe, files, job, limit, &mut |event| match event {
         Event::Tests(items) => round.items = items,
         Event::Started(index) => round.started.push(index),

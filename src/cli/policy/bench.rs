@@ -48,7 +48,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let (queries, paths): (Vec<&String>, Vec<&String>) = args.targets.iter().partition(|target| target.starts_with("data."));
+    let (queries, paths): (Vec<&String>, Vec<&String>) =
+        args.targets.iter().partition(|target| target.starts_with("data."));
     if queries.len() > 1 || paths.len() > 1 {
         bail!("name one bundle and one rule, `data.…`, at most");
     }
@@ -62,7 +63,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         threads: usize::from(args.threads),
         rules: !args.no_rules,
     };
-    let report = policy_job::bench(&std::env::current_exe()?, &sources.files, job).with_context(|| sources.to_string())?;
+    let report =
+        policy_job::bench(&std::env::current_exe()?, &sources.files, job).with_context(|| sources.to_string())?;
     match args.format {
         Format::Json => {
             let mut value = serde_json::to_value(&report)?;

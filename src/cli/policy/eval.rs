@@ -101,7 +101,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(answer) => answer.clone(),
         Err(message) => return Ok(errors(args.format, vec![json!({"message": message, "code": "eval_error"})])),
     };
-    if args.metrics && let Some(members) = answer.as_object_mut() {
+    if args.metrics
+        && let Some(members) = answer.as_object_mut()
+    {
         members.insert("metrics".to_owned(), metrics(&evaluated));
     }
     print(args.format, &answer);
@@ -163,9 +165,12 @@ fn results(answer: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn expressions(result: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    result.get("expressions").and_then(Value::as_array).into_iter().flatten().filter_map(|expression| {
-        Some((expression.get("text").and_then(Value::as_str)?, expression.get("value")?))
-    })
+    result
+        .get("expressions")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|expression| Some((expression.get("text").and_then(Value::as_str)?, expression.get("value")?)))
 }
 
 fn values(result: &Value) -> Value {

@@ -3,9 +3,11 @@
 //! [`Broker::enforce`] is the only way to a [`Permit`], and a connector is called only with one. All refusals come
 //! before the burn; after it there is exactly one decision entry and, later, exactly one outcome entry.
 
+mod data;
 mod decide;
 mod permit;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::facts;
@@ -26,6 +28,7 @@ use crate::domain::policy::Decision;
 use crate::domain::spiffe::{SpiffeId, TrustBundles, VerifiedSvid};
 use crate::domain::time::Timestamp;
 
+pub use data::{Asked, DataAnswer};
 pub use decide::{Answer, DecideRequest};
 pub use permit::{CallInDoubt, CallOutcome, Permit};
 
@@ -33,6 +36,8 @@ pub use permit::{CallInDoubt, CallOutcome, Permit};
 pub struct BrokerPorts {
     /// The record.
     pub ledger: Arc<dyn Ledger>,
+    /// Who may ask the policy by OPA's Data API; nobody else.
+    pub data_api: BTreeSet<SpiffeId>,
     /// The policy.
     pub policy: Arc<dyn PolicyPoint>,
     /// The connectors' routes.

@@ -102,7 +102,9 @@ fn one(out: &mut String, row: &Row, verbose: bool) {
         Verdict::Error(what) => writeln!(out, "{name}: ERROR ({})\n  {what}", duration(*nanos)),
     };
     cases(out, &outcome.cases, 1, verbose);
-    if let (Verdict::Failed(value), true) = (&outcome.verdict, outcome.explanations.is_empty() && outcome.cases.is_empty()) {
+    if let (Verdict::Failed(value), true) =
+        (&outcome.verdict, outcome.explanations.is_empty() && outcome.cases.is_empty())
+    {
         let _ = writeln!(out, "  the value is {value}");
     }
     for why in &outcome.explanations {
@@ -188,13 +190,14 @@ fn sub_results(cases: &BTreeMap<String, SubResult>) -> Value {
 /// What failed and why, in one text.
 fn message(outcome: &Outcome) -> String {
     let mut out = match &outcome.verdict {
-        Verdict::Passed | Verdict::Skipped => String::new(),
-        Verdict::Failed(value) => format!("the value is {value}"),
+        Verdict::Failed(value) if outcome.explanations.is_empty() => format!("the value is {value}"),
         Verdict::Error(what) => what.clone(),
+        Verdict::Passed | Verdict::Skipped | Verdict::Failed(_) => String::new(),
     };
     for why in &outcome.explanations {
         let case = if why.case.is_empty() { String::new() } else { format!("{}: ", why.case.join(": ")) };
-        let _ = write!(out, "\n{}:{}:{}: {case}{}", why.file, why.line, why.column, why.text);
+        let newline = if out.is_empty() { "" } else { "\n" };
+        let _ = write!(out, "{newline}{}:{}:{}: {case}{}", why.file, why.line, why.column, why.text);
         for value in &why.values {
             let _ = write!(out, "\n  {}: {}", value.term, value.value);
         }
@@ -219,7 +222,8 @@ pub fn junit(rows: &[Row]) -> String {
         )
     };
     let all: Vec<&Row> = rows.iter().collect();
-    let mut out = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"atb policy test\" {}>\n", counts(&all));
+    let mut out =
+        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"atb policy test\" {}>\n", counts(&all));
     for (package, rows) in by_package {
         let _ = writeln!(out, "  <testsuite name=\"{}\" {}>", escaped(package), counts(&rows));
         rows.iter().for_each(|row| junit_case(&mut out, row));
@@ -382,7 +386,10 @@ mod tests {
     fn the_cases_of_a_test_are_counted_each_for_itself() {
         let mut row = row("test_cases", Verdict::Failed("{}".to_owned()));
         let leaf = |fail| SubResult { fail, cases: BTreeMap::new() };
-        let group = SubResult { fail: true, cases: BTreeMap::from([("x".to_owned(), leaf(true)), ("y".to_owned(), leaf(false))]) };
+        let group = SubResult {
+            fail: true,
+            cases: BTreeMap::from([("x".to_owned(), leaf(true)), ("y".to_owned(), leaf(false))]),
+        };
         row.outcome.cases = BTreeMap::from([("one".to_owned(), leaf(false)), ("two".to_owned(), group)]);
         assert_eq!(Counts::of(&[row.clone()]), Counts { passed: 2, failed: 1, skipped: 0, errors: 0 });
         assert_eq!(json(&[row])[0]["sub_results"]["two"]["sub_results"]["x"]["fail"], true);

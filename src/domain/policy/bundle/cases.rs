@@ -340,7 +340,8 @@ fn is_rule(path: &str) -> bool {
         part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     };
-    path.len() <= MAX_TEXT && path.strip_prefix("data.").is_some_and(|rest| rest.split('.').count() > 1 && rest.split('.').all(part))
+    path.len() <= MAX_TEXT
+        && path.strip_prefix("data.").is_some_and(|rest| rest.split('.').count() > 1 && rest.split('.').all(part))
 }
 
 #[cfg(test)]
@@ -390,7 +391,11 @@ one:
             let changed = GOOD.replace(from, to);
             assert_ne!(changed, GOOD);
             let findings = tables(&changed).expect_err(to);
-            assert_eq!((findings[0].file.as_str(), findings[0].line), ("policy/x_cases.yaml", line), "{to} {findings:?}");
+            assert_eq!(
+                (findings[0].file.as_str(), findings[0].line),
+                ("policy/x_cases.yaml", line),
+                "{to} {findings:?}"
+            );
         }
     }
 

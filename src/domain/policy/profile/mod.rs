@@ -173,9 +173,10 @@ fn tests_last<'a, 't>(files: &'a [ParsedFile<'t>]) -> Vec<&'a ParsedFile<'t>> {
 
 fn tests(program: &Program<'_>) -> Vec<TestRule> {
     let of_package = |(package, names): (&String, &program::Package<'_>)| {
-        let named = names.rules.iter().filter(|(name, rule)| {
-            (name.starts_with("test_") || name.starts_with("todo_test_")) && !rule.function
-        });
+        let named = names
+            .rules
+            .iter()
+            .filter(|(name, rule)| (name.starts_with("test_") || name.starts_with("todo_test_")) && !rule.function);
         let test = named.map(|(name, rule)| TestRule {
             package: package.clone(),
             name: name.clone(),

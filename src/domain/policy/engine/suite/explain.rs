@@ -17,6 +17,7 @@ use regorus::unstable::{AssignOp, Expr, Literal, LiteralStmt, Module, Ref, Rule,
 use regorus::{Engine, Value};
 use serde::{Deserialize, Serialize};
 
+use super::written::written;
 use super::{loaded, nested, shown, timer};
 use crate::domain::policy::bundle::Bundle;
 use crate::domain::policy::profile::{MergedModule, head, parse_module};
@@ -70,14 +71,14 @@ pub(super) fn explain(
     let bound = if case.is_empty() { None } else { Some(case_condition(rule, stmts, case)?) };
     let probes = Probes { bundle, module, limit };
     let found = probes.locate(&[], stmts, bound.as_ref(), MAX_DEPTH)?;
-    let start = usize::try_from(found.stmt.span.line).ok()?;
-    let (file, line) = module.origin(start)?;
+    let at = written(&found.stmt.span);
+    let (file, line) = module.origin(at.line)?;
     Some(Explanation {
         file: file.to_owned(),
         line,
-        column: usize::try_from(found.stmt.span.col).ok()?,
+        column: at.column,
         case: case.iter().map(nested::key_text).collect(),
-        text: found.stmt.span.text().to_owned(),
+        text: at.text.to_owned(),
         values: found.values,
     })
 }
@@ -103,7 +104,7 @@ fn case_condition(rule: &Rule, stmts: &[LiteralStmt], case: &[Value]) -> Option<
     let keys = nested::keys(refr);
     let mut text = String::new();
     for (key, value) in keys.iter().zip(case) {
-        writeln!(text, "{} == {}", key.span().text(), literal(value)?).ok()?;
+        writeln!(text, "{} == {}", written(key.span()).text, literal(value)?).ok()?;
     }
     Some(CaseCondition { after: nested::statements_that_bind(rule, stmts), text })
 }
@@ -139,15 +140,17 @@ impl Probes<'_> {
         let prefix = |length: usize| {
             let mut lines = before.to_vec();
             for (i, stmt) in stmts.iter().take(length).enumerate() {
-                lines.push(stmt.span.text().to_owned());
+                lines.push(written(&stmt.span).text.to_owned());
                 lines.extend(case.filter(|case| case.after == i + 1).map(|case| case.text.clone()));
             }
             lines
         };
         let first = case.map_or(1, |case| case.after.max(1));
         let rules: Vec<String> = (first..=stmts.len()).map(|length| prefix(length).join("\n")).collect();
-        let mut engine = self.engine(rules.iter().enumerate().map(|(i, body)| format!("atb_probe_{i}_ if {{\n{body}\n}}")))?;
-        let failed = (0..rules.len()).find(|i| self.ask(&mut engine, &format!("atb_probe_{i}_")) != Some(Value::Bool(true)))?;
+        let mut engine =
+            self.engine(rules.iter().enumerate().map(|(i, body)| format!("atb_probe_{i}_ if {{\n{body}\n}}")))?;
+        let failed =
+            (0..rules.len()).find(|i| self.ask(&mut engine, &format!("atb_probe_{i}_")) != Some(Value::Bool(true)))?;
         let index = first.checked_sub(1)?.checked_add(failed)?;
         let (stmt, held) = (stmts.get(index)?, prefix(index));
         if let Literal::Every { key, value, domain, query, .. } = &stmt.literal
@@ -173,14 +176,13 @@ impl Probes<'_> {
         depth: usize,
     ) -> Option<Found<'m>> {
         let listed = format!("[{}]", names.join(", "));
-        let some = format!("some {} in {}", names.join(", "), domain.span().text());
+        let some = format!("some {} in {}", names.join(", "), written(domain.span()).text);
         let lines = |stmts: &[LiteralStmt]| {
-            let inner = stmts.iter().map(|stmt| stmt.span.text().to_owned());
+            let inner = stmts.iter().map(|stmt| written(&stmt.span).text.to_owned());
             held.iter().cloned().chain(std::iter::once(some.clone())).chain(inner).collect::<Vec<_>>().join("\n")
         };
         let rule = |name: &str, body: String| format!("{name} contains {listed} if {{\n{body}\n}}");
-        let mut engine =
-            self.engine([rule("atb_all_", lines(&[])), rule("atb_good_", lines(inside))].into_iter())?;
+        let mut engine = self.engine([rule("atb_all_", lines(&[])), rule("atb_good_", lines(inside))].into_iter())?;
         let all = self.ask(&mut engine, "atb_all_")?;
         let good = self.ask(&mut engine, "atb_good_")?;
         let (all, good) = (all.as_set().ok()?, good.as_set().ok()?);
@@ -201,7 +203,7 @@ impl Probes<'_> {
     /// The values of a statement's terms behind the statements that held.
     fn values(&self, held: &[String], stmt: &LiteralStmt) -> Vec<TermValue> {
         let terms = terms_of(stmt);
-        let with: String = stmt.with_mods.iter().map(|w| format!(" with {} as {}", w.refr.span().text(), w.r#as.span().text())).collect();
+        let with = with_of(stmt);
         let rule = |i: usize, term: &str| {
             let before = held.join("\n");
             format!("atb_value_{i}_ contains atb_term_ if {{\n{before}\natb_term_ := {term}{with}\n}}")
@@ -259,6 +261,13 @@ impl Probes<'_> {
     }
 }
 
+/// The `with` part of a statement, as written.
+fn with_of(stmt: &LiteralStmt) -> String {
+    let at = written(&stmt.span);
+    let start = stmt.with_mods.first().and_then(|with| written(&with.span).start.checked_sub(at.start));
+    start.and_then(|start| at.text.get(start..)).map_or_else(String::new, |with| format!(" {with}"))
+}
+
 /// The terms of a statement that are worth a look, as written: its operands, arguments and references.
 fn terms_of(stmt: &LiteralStmt) -> Vec<String> {
     let mut terms = Terms(Vec::new());
@@ -299,7 +308,11 @@ impl Terms {
     /// The operand as a whole, and what it is made of.
     fn operand(&mut self, expr: &Ref<Expr>) {
         match expr.as_ref() {
-            Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. } => {}
+            Expr::String { .. }
+            | Expr::RawString { .. }
+            | Expr::Number { .. }
+            | Expr::Bool { .. }
+            | Expr::Null { .. } => {}
             Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().for_each(|item| self.operand(item)),
             Expr::Object { fields, .. } => fields.iter().for_each(|(_, _, value)| self.operand(value)),
             Expr::Call { params, .. } => {
@@ -317,7 +330,7 @@ impl Terms {
     }
 
     fn add(&mut self, expr: &Ref<Expr>) {
-        let text = expr.span().text().split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = written(expr.span()).text.split_whitespace().collect::<Vec<_>>().join(" ");
         if text != "_" && !self.0.contains(&text) {
             self.0.push(text);
         }

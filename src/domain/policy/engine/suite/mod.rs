@@ -18,18 +18,20 @@ mod coverage;
 mod explain;
 mod nested;
 mod table;
+mod written;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use regorus::unstable::{LiteralStmt, Rule};
 use regorus::{Engine, Value};
 use serde::{Deserialize, Serialize};
 
 use super::{EngineError, explain as place_of, load, timer};
 use crate::domain::policy::bundle::Bundle;
-use crate::domain::policy::profile::{MergedModule, TestRule};
+use crate::domain::policy::profile::{MergedModule, TestRule, parse_module};
 
 pub use coverage::{Coverage, FileRange};
 pub use explain::{Explanation, TermValue};
@@ -37,6 +39,7 @@ pub use explain::{Explanation, TermValue};
 use coverage::Measure;
 use nested::Nested;
 use table::Tables;
+use written::written;
 
 /// A test asks many questions.
 const TEST_LIMIT: Duration = Duration::from_secs(5);
@@ -234,10 +237,14 @@ impl Suite {
     /// The engine's message.
     pub fn eval(&mut self, query: &str, input: &serde_json::Value) -> Result<serde_json::Value, String> {
         let input = super::value::convert(input);
+        let written = statements(query);
         let answer = self.guarded(input, |engine| {
             let mut results = engine.eval_query(query.to_owned(), false)?;
             // What has no value is no result, as in OPA.
             results.result.retain(|one| one.expressions.iter().all(|e| e.value != Value::Undefined));
+            if let Some(written) = &written {
+                results.result.iter_mut().for_each(|one| named_as_written(&mut one.expressions, written));
+            }
             Ok(serde_json::to_value(&results)?)
         });
         answer.map_err(|text| place_of(&self.modules, "query", &text).to_string())
@@ -327,6 +334,30 @@ fn loaded(modules: &[MergedModule], bundle: &Bundle) -> Result<Engine, EngineErr
     let mut engine = load(modules, bundle)?;
     engine.set_execution_timer_config(timer(TEST_LIMIT));
     Ok(engine)
+}
+
+/// The statements of a query with their rows and columns.
+fn statements(query: &str) -> Option<Vec<(String, u32, u32)>> {
+    const HEAD: &str = "package query\n\nq if {\n";
+    let parsed = parse_module("query", &format!("{HEAD}{query}\n}}\n")).ok()?;
+    let Rule::Spec { bodies, .. } = parsed.policy.first()?.as_ref() else { return None };
+    let written = |stmt: &LiteralStmt| {
+        let at = written(&stmt.span);
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        (at.text.to_owned(), number(at.line.saturating_sub(3)), number(at.column))
+    };
+    Some(bodies.first()?.query.stmts.iter().map(written).collect())
+}
+
+/// regorus names an expression by a part of its text; OPA by all of it.
+fn named_as_written(expressions: &mut [regorus::Expression], written: &[(String, u32, u32)]) {
+    if expressions.len() != written.len() {
+        return;
+    }
+    for (expression, (text, row, col)) in expressions.iter_mut().zip(written) {
+        expression.text = text.as_str().into();
+        expression.location = regorus::Location { row: *row, col: *col };
+    }
 }
 
 fn value_of(value: &Value) -> Option<serde_json::Value> {

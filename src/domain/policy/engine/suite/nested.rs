@@ -10,6 +10,7 @@ use regorus::Value;
 use regorus::unstable::{Expr, Ref, Rule, RuleHead};
 
 use super::SubResult;
+use super::written::written;
 use crate::domain::policy::bundle::Bundle;
 use crate::domain::policy::profile::{MergedModule, Node, head, parse_module, walk_statement};
 
@@ -27,7 +28,10 @@ impl Nested {
         let mut found = Self::default();
         for module in bundle.modules().with_tests() {
             // Most packages have none, and parsing costs as much as loading.
-            let may_have = module.source().lines().any(|l| l.starts_with("test_") && l.split(' ').next().is_some_and(|h| h.contains('[')));
+            let may_have = module
+                .source()
+                .lines()
+                .any(|l| l.starts_with("test_") && l.split(' ').next().is_some_and(|h| h.contains('[')));
             if may_have && let Ok(parsed) = parse_module(module.package(), module.source()) {
                 parsed.policy.iter().for_each(|rule| found.add(module.package(), rule));
             }
@@ -69,8 +73,8 @@ fn test_of_cases(rule: &Rule) -> Option<(String, Vec<String>, Vec<String>)> {
     }
     let stmts = &body.query.stmts;
     let bound = stmts.get(..statements_that_bind(rule, stmts))?;
-    let texts = keys.iter().map(|key| key.span().text().to_owned()).collect();
-    Some((name, texts, bound.iter().map(|stmt| stmt.span.text().to_owned()).collect()))
+    let texts = keys.iter().map(|key| written(key.span()).text.to_owned()).collect();
+    Some((name, texts, bound.iter().map(|stmt| written(&stmt.span).text.to_owned()).collect()))
 }
 
 /// The keys of a head, `test_x[a][b]`, in order; those that are a text in the rule's path included.
