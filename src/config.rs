@@ -64,7 +64,7 @@ pub enum ConfigError {
 }
 
 /// Every key, as `section.key`. A test holds it against [`Raw`].
-pub const KEYS: [&str; 45] = [
+pub const KEYS: [&str; 46] = [
     "dev",
     "environment",
     "trust.domain",
@@ -99,6 +99,7 @@ pub const KEYS: [&str; 45] = [
     "broker.max_ttl_seconds",
     "broker.agentauth",
     "broker.allow_unmandated_low_risk",
+    "broker.data_api",
     "notify.link",
     "notify.retry_seconds",
     "notify.max_age_seconds",
@@ -200,6 +201,8 @@ pub struct BrokerConfig {
     pub agentauth: SpiffeId,
     /// Whether the policy may let low-risk reads through that come without a mandate.
     pub allow_unmandated_low_risk: bool,
+    /// Who may ask the policy by OPA's Data API.
+    pub data_api: Vec<SpiffeId>,
 }
 
 /// The operating model's own name for `broker.allow_unmandated_low_risk`.

@@ -28,12 +28,12 @@ use crate::domain::policy::engine::{Evaluator, TestFailure, TestReport, run_shar
 pub const PROBE_SUBCOMMAND: &str = "__probe-bundle";
 
 /// The stack of a deciding thread, so that what overflows there overflows here.
-const STACK: usize = 16 * 1024 * 1024;
+pub(super) const STACK: usize = 16 * 1024 * 1024;
 /// Engines that divide the tests; each holds a copy of the bundle.
 const MAX_SHARES: usize = 4;
 const MAX_VERDICT_BYTES: u64 = 1024 * 1024;
 /// Paths, lengths and contents of the largest bundle.
-const MAX_WIRE_BYTES: usize = MAX_BYTES + 2 * 1024 * 1024;
+pub(super) const MAX_WIRE_BYTES: usize = MAX_BYTES + 2 * 1024 * 1024;
 const SIGXCPU: i32 = 24;
 
 /// What the child may use.
@@ -149,7 +149,7 @@ pub fn probe(exe: &Path, files: &BundleFiles, limits: ProbeLimits) -> Result<Pro
 }
 
 /// No way out of the probe leaves a child behind.
-struct KilledOnDrop(Child);
+pub(super) struct KilledOnDrop(pub(super) Child);
 
 impl Drop for KilledOnDrop {
     fn drop(&mut self) {

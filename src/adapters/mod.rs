@@ -9,6 +9,7 @@ pub mod bundle_probe;
 pub mod bundle_push;
 pub mod bundle_source;
 pub mod pdp;
+pub mod policy_job;
 
 pub mod dev_identity;
 pub mod pem;

@@ -82,6 +82,9 @@ enum Command {
     /// Check a bundle read from standard input; the services run this in a process of its own.
     #[command(name = "__probe-bundle", hide = true)]
     ProbeBundle,
+    /// Test, evaluate or measure a bundle read from standard input; `atb policy` runs this in a process of its own.
+    #[command(name = "__policy-job", hide = true)]
+    PolicyJob,
 }
 
 /// Runs the command that the process was started with.
@@ -89,6 +92,9 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     if matches!(cli.command, Command::ProbeBundle) {
         return ExitCode::from(u8::try_from(crate::adapters::bundle_probe::run_probe_child()).unwrap_or(2));
+    }
+    if matches!(cli.command, Command::PolicyJob) {
+        return ExitCode::from(u8::try_from(crate::adapters::policy_job::run_job_child()).unwrap_or(2));
     }
     // Two providers are linked through dependencies; which one signs and verifies is decided here, once.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -127,6 +133,6 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Policy(args) => runtime.block_on(policy::run(args)),
         Command::Connector(args) => connector::run(args),
         Command::Bench(args) => runtime.block_on(bench::run(args)),
-        Command::ProbeBundle => Ok(ExitCode::from(2)),
+        Command::ProbeBundle | Command::PolicyJob => Ok(ExitCode::from(2)),
     }
 }

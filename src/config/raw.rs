@@ -104,6 +104,7 @@ struct RawBroker {
     agentauth: Option<String>,
     #[serde(default)]
     allow_unmandated_low_risk: bool,
+    data_api: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -201,6 +202,7 @@ impl Raw {
                 connectors: at(raw.connectors),
                 max_ttl: ttl("broker.max_ttl_seconds", raw.max_ttl_seconds)?,
                 allow_unmandated_low_risk: raw.allow_unmandated_low_risk,
+                data_api: raw.data_api.iter().map(|text| id("broker.data_api", text)).collect::<Result<_, _>>()?,
                 agentauth: match (&raw.agentauth, &agentauth_id) {
                     (Some(text), _) => id("broker.agentauth", text)?,
                     (None, Some(id)) => id.clone(),

@@ -33,6 +33,7 @@ mod ops;
 mod outbox_contract;
 mod policy_bundle;
 mod policy_replay;
+mod policy_tool;
 mod process;
 mod reload;
 mod sample_erp;

@@ -1,4 +1,4 @@
-//! The broker's door: `ANY /c/{connector}/{path}` and `POST /v1/decide`.
+//! The broker's door: `ANY /c/{connector}/{path}`, `POST /v1/decide` and `POST /v1/data/{path}`.
 //!
 //! A call goes through [`Broker::enforce`] and reaches its connector with the permit that comes out, or not at all. The
 //! answer streams back; when it has ended, however it ended, its outcome is recorded by a task that a shutdown waits
@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::header::AUTHORIZATION;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
 use axum::{Extension, Json, Router};
+use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::body;
@@ -25,7 +27,7 @@ use crate::adapters::connectors::{CallEnd, CallFault, CallRefused, Connectors, F
 use crate::domain::action::CallRequest;
 use crate::domain::ledger::Outcome;
 use crate::domain::spiffe::SpiffeId;
-use crate::service::broker::{Broker, CallInDoubt, CallOutcome, IncomingCall};
+use crate::service::broker::{Asked, Broker, CallInDoubt, CallOutcome, IncomingCall};
 use crate::service::refusal::{Code, Refusal};
 use crate::service::wanted::NamedCall;
 use crate::service::withdrawals::LegWithdrawals;
@@ -85,6 +87,7 @@ pub fn router(state: BrokerDoor) -> Router {
     Router::new()
         .route("/c/{connector}/{*path}", any(call))
         .route("/v1/decide", post(decide))
+        .route("/v1/data/{*path}", post(data).get(data_by_parameter))
         .merge(leg::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
@@ -251,6 +254,57 @@ async fn decide(
         Ok(bytes) => Ok(Json(door.broker.decide(&peer, &bytes).await?).into_response()),
         Err(refusal) => Err(door.broker.refuse_at_door(peer.id(), refusal).await.into()),
     }
+}
+
+/// `POST /v1/data/{path}`
+async fn data(
+    State(door): State<BrokerDoor>,
+    Extension(Peer(peer)): Extension<Peer>,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let read = match body::no_other_identity(&headers, peer.id().as_str()) {
+        Ok(()) => body::json(&headers, body).await,
+        Err(refusal) => Err(refusal),
+    };
+    match read {
+        Ok(bytes) => Ok(no_store(Json(door.broker.data(&peer, &path, Asked::Body(&bytes)).await?).into_response())),
+        Err(refusal) => Err(door.broker.refuse_at_door(peer.id(), refusal).await.into()),
+    }
+}
+
+/// The one parameter of a question by `GET`. OPA takes others (`pretty`, `explain`, …), which are refused here.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DataParameters {
+    input: Option<String>,
+}
+
+/// `GET /v1/data/{path}?input=…`
+async fn data_by_parameter(
+    State(door): State<BrokerDoor>,
+    Extension(Peer(peer)): Extension<Peer>,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+    parameters: Result<Query<DataParameters>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let read = body::no_other_identity(&headers, peer.id().as_str()).and_then(|()| {
+        let malformed = |_| Refusal::because(Code::RequestMalformed, "query_invalid", "the one parameter is `input`");
+        parameters.map_err(malformed)
+    });
+    match read {
+        Ok(Query(DataParameters { input })) => {
+            let asked = Asked::Parameter(input.as_deref());
+            Ok(no_store(Json(door.broker.data(&peer, &path, asked).await?).into_response()))
+        }
+        Err(refusal) => Err(door.broker.refuse_at_door(peer.id(), refusal).await.into()),
+    }
+}
+
+fn no_store(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 async fn unknown(State(door): State<BrokerDoor>, Extension(Peer(peer)): Extension<Peer>) -> Problem {

@@ -182,6 +182,11 @@ impl PolicyPoint for PdpPool {
     async fn assess(&self, input: PolicyInput) -> Judged<Assessment> {
         self.ask(input, Question::Assess).await.unwrap_or_else(|fault| self.denied(Assessment::fault(fault)))
     }
+
+    async fn query(&self, rule: &str, input: PolicyInput) -> Judged<Result<serde_json::Value, PolicyFault>> {
+        let bundle = self.crew.bundle();
+        Judged { verdict: PdpPool::query(self, rule, input).await, bundle }
+    }
 }
 
 impl Drop for PdpPool {

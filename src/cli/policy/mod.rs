@@ -2,11 +2,15 @@
 //! `domain::policy`'s to say, this reads files and prints.
 
 mod acts;
+mod bench;
 mod diff;
+mod eval;
 mod files;
 mod history;
 mod release;
 mod replay;
+mod sources;
+mod test;
 
 use std::process::ExitCode;
 
@@ -36,6 +40,12 @@ enum PolicyCommand {
     Replay(replay::Args),
     /// Ask recorded decisions of two bundles and say what a candidate changes.
     Diff(Box<diff::Args>),
+    /// Measure how long decisions and rules take.
+    Bench(bench::Args),
+    /// Evaluate a query over a bundle.
+    Eval(eval::Args),
+    /// Run a bundle's tests and tables of cases.
+    Test(test::Args),
 }
 
 /// Runs `atb policy`.
@@ -52,5 +62,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         PolicyCommand::Keygen(args) => release::keygen::run(&args),
         PolicyCommand::Replay(args) => replay::run(args).await,
         PolicyCommand::Diff(args) => diff::run(&args),
+        PolicyCommand::Bench(args) => bench::run(&args),
+        PolicyCommand::Eval(args) => eval::run(&args),
+        PolicyCommand::Test(args) => test::run(&args),
     }
 }

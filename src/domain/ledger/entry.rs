@@ -44,6 +44,8 @@ pub enum EventType {
     BrokerDecision,
     /// What became of the call that a decision allowed.
     ConnectorOutcome,
+    /// Somebody asked the policy by OPA's Data API; nothing was enforced.
+    PolicyQueried,
     /// A bundle became the one in force.
     PolicyActivated,
     /// A bundle was refused; the last good one stays.
@@ -62,7 +64,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of this enum.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::PoaIssued,
         Self::PoaIssuedDualControl,
         Self::PoaChallengeCreated,
@@ -75,6 +77,7 @@ impl EventType {
         Self::PoaSingleUseReplayBlocked,
         Self::BrokerDecision,
         Self::ConnectorOutcome,
+        Self::PolicyQueried,
         Self::PolicyActivated,
         Self::PolicyRefused,
         Self::NotificationDead,
@@ -99,6 +102,7 @@ impl EventType {
             Self::PoaSingleUseReplayBlocked => "poa_single_use_replay_blocked",
             Self::BrokerDecision => "broker_decision",
             Self::ConnectorOutcome => "connector_outcome",
+            Self::PolicyQueried => "policy_queried",
             Self::PolicyActivated => "policy_activated",
             Self::PolicyRefused => "policy_refused",
             Self::NotificationDead => "notification_dead",

@@ -5,10 +5,12 @@
 //! before the burn; after it there is exactly one decision entry and, later, exactly one outcome entry.
 
 mod counters;
+mod data;
 mod decide;
 mod permit;
 mod unmandated;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::facts::{self, Circumstances};
@@ -31,6 +33,7 @@ use crate::domain::spiffe::{SpiffeId, TrustBundles, VerifiedSvid};
 use crate::domain::time::Timestamp;
 
 use counters::{Reservation, SharedCounters};
+pub use data::{Asked, DataAnswer};
 pub use decide::{Answer, DecideRequest};
 pub use permit::{CallInDoubt, CallOutcome, Permit};
 
@@ -38,6 +41,8 @@ pub use permit::{CallInDoubt, CallOutcome, Permit};
 pub struct BrokerPorts {
     /// The record.
     pub ledger: Arc<dyn Ledger>,
+    /// Who may ask the policy by OPA's Data API; nobody else.
+    pub data_api: BTreeSet<SpiffeId>,
     /// The policy.
     pub policy: Arc<dyn PolicyPoint>,
     /// The connectors' routes.

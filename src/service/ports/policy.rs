@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::id::{Revision, Sha256Digest};
-use crate::domain::policy::{Assessment, Bundle, CandidateMode, Decision, IssueDecision, PolicyInput};
+use crate::domain::policy::{Assessment, Bundle, CandidateMode, Decision, IssueDecision, PolicyFault, PolicyInput};
 use crate::domain::spiffe::SpiffeId;
 
 /// A verdict, and the bundle that gave it: the one to name in mandates and records, even if another was activated since.
@@ -87,4 +87,8 @@ pub trait PolicyPoint: Send + Sync {
 
     /// `data.atb.approval.assessment`: which approvals count.
     async fn assess(&self, input: PolicyInput) -> Judged<Assessment>;
+
+    /// Any rule, `rule` being what follows `data.`: its value, or the fault; [`PolicyFault::Undefined`] also where there
+    /// is no such rule. The bundle is the one in force when the question was put.
+    async fn query(&self, rule: &str, input: PolicyInput) -> Judged<Result<serde_json::Value, PolicyFault>>;
 }

@@ -4,5 +4,8 @@
 //! or a [`Bundle`](crate::domain::policy::Bundle) and gives a report that is data; files, flags and formats are the
 //! command line's. The engine is the one that decides in production.
 
+pub mod bench;
+pub mod coverage;
 pub mod loosening;
 pub mod replay;
+pub mod suite;

@@ -11,7 +11,7 @@ use crate::domain::json;
 
 /// The most values in one data file: a catalogue of 10,000 acts has about 300,000.
 const MAX_NODES: usize = 1_000_000;
-const MAX_YAML_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_YAML_BYTES: usize = 1024 * 1024;
 
 /// The merged document and the files that it came from.
 #[derive(Debug, Default)]
@@ -161,7 +161,7 @@ pub(super) fn parse_yaml(file: &str, content: &[u8]) -> Result<Value, Finding> {
     })
 }
 
-fn yaml_options() -> serde_saphyr::Options {
+pub(super) fn yaml_options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_aliases: 0,

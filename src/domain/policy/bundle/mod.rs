@@ -9,6 +9,7 @@
 //! needs evaluation (does every engine prepare, do the bundle's own tests pass) is [`super::engine`]'s, and hostile
 //! texts are first parsed in a child process (`adapters::bundle_probe`). What a template means is `domain::leg`'s.
 
+pub mod cases;
 mod data;
 mod directory;
 mod files;
@@ -45,6 +46,7 @@ use crate::domain::json;
 use crate::domain::leg::Templates;
 use crate::domain::spiffe::SpiffeId;
 
+use cases::CaseTable;
 use data::Data;
 use directory::Directories;
 use overlay::Overlays;
@@ -59,6 +61,7 @@ pub struct Bundle {
     overlays: Overlays,
     templates: Templates,
     modules: Modules,
+    cases: Vec<CaseTable>,
     data: Map<String, Value>,
 }
 
@@ -92,7 +95,9 @@ impl Bundle {
         grounds::check(&data, &catalogue, &templates)?;
         let modules = profile::admit(&rego_texts(files)?, &data.document).map_err(BundleError::new)?;
         check_roots(&manifest, &data, &modules)?;
-        Ok(Self { revision, digest, catalogue, directories, overlays, templates, modules, data: data.document })
+        let cases = cases::read(files).map_err(BundleError::new)?;
+        let data = data.document;
+        Ok(Self { revision, digest, catalogue, directories, overlays, templates, modules, cases, data })
     }
 
     /// The revision: of `.manifest`, or `dev-` and the start of the digest.
@@ -158,6 +163,11 @@ impl Bundle {
     /// The Rego, one source a package.
     pub fn modules(&self) -> &Modules {
         &self.modules
+    }
+
+    /// The tables of cases, in the order of files and names.
+    pub fn cases(&self) -> &[CaseTable] {
+        &self.cases
     }
 
     /// The data document.

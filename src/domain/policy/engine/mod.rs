@@ -19,7 +19,10 @@ use std::time::Duration;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, LimitError, Value};
 
-pub use suite::{TestFailure, TestReport, run_share_of_tests, run_tests};
+pub use suite::{
+    Coverage, Explanation, FileRange, Outcome, SubResult, Suite, TermValue, TestFailure, TestItem, TestReport, Verdict,
+    discover, run_share_of_tests, run_tests,
+};
 
 use self::extensions::Session;
 use super::bundle::Bundle;

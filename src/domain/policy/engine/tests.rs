@@ -156,9 +156,9 @@ fn a_package_over_several_files_denies_in_every_order_of_files() {
 
 #[test]
 fn the_bundles_tests_are_run_and_a_failing_one_is_named() {
-    assert_eq!(run_tests(&Bundle::parse(&with(&[])).unwrap()).unwrap().passed, 2);
+    assert_eq!(run_tests(&Arc::new(Bundle::parse(&with(&[])).unwrap())).unwrap().passed, 2);
     let failing = "package atb.poa_test\n\ntest_true if true\n\ntest_false if 1 == 2\n\ntest_text := \"x\"\n";
-    let report = run_tests(&Bundle::parse(&with(&[("policy/poa_test.rego", failing)])).unwrap()).unwrap();
+    let report = run_tests(&Arc::new(Bundle::parse(&with(&[("policy/poa_test.rego", failing)])).unwrap())).unwrap();
     assert_eq!(report.passed, 1);
     let failed: Vec<_> = report.failed.iter().map(|f| (f.name.as_str(), f.file.as_str(), f.line)).collect();
     assert_eq!(failed, [("test_false", "policy/poa_test.rego", 5), ("test_text", "policy/poa_test.rego", 7)]);

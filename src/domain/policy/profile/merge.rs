@@ -31,6 +31,11 @@ impl MergedModule {
         &self.source
     }
 
+    /// The same package with another text, for what only looks at the policy: probes and measures of coverage.
+    pub(in crate::domain::policy) fn rewritten(&self, source: String) -> Self {
+        Self { source, ..self.clone() }
+    }
+
     /// The file and line that a line of the source came from; none for the generated header.
     pub fn origin(&self, line: usize) -> Option<(&str, usize)> {
         let (start, file) = self.starts.iter().rev().find(|(start, _)| *start <= line)?;

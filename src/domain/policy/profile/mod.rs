@@ -24,7 +24,9 @@ use serde_json::{Map, Value};
 
 pub use graph::MAX_CHAIN;
 pub use merge::MergedModule;
+pub(in crate::domain::policy) use program::head;
 pub use scan::{MAX_NESTING, MAX_SOURCE_BYTES, MAX_SOURCE_LINES};
+pub(in crate::domain::policy) use syntax::{Node, parse_module, walk_statement};
 
 use super::bundle::{Finding, Place};
 use program::Program;
@@ -42,7 +44,7 @@ pub struct Modules {
     tests: Vec<TestRule>,
 }
 
-/// A rule whose name starts with `test_`.
+/// A rule whose name starts with `test_`, or with `todo_test_`, which is counted and not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestRule {
     /// The dotted package.
@@ -53,6 +55,15 @@ pub struct TestRule {
     pub file: String,
     /// The line of its first definition.
     pub line: usize,
+    /// The column there.
+    pub column: usize,
+}
+
+impl TestRule {
+    /// Whether it is to be written still.
+    pub fn is_todo(&self) -> bool {
+        self.name.starts_with("todo_test_")
+    }
 }
 
 impl Modules {
@@ -69,6 +80,11 @@ impl Modules {
     /// Every test.
     pub fn tests(&self) -> &[TestRule] {
         &self.tests
+    }
+
+    /// Every rule (no function) that decides, by its path below `data`.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(String::as_str)
     }
 
     /// Whether there is a rule (no function) at `data.<path>`.
@@ -164,12 +180,16 @@ fn tests_last<'a, 't>(files: &'a [ParsedFile<'t>]) -> Vec<&'a ParsedFile<'t>> {
 
 fn tests(program: &Program<'_>) -> Vec<TestRule> {
     let of_package = |(package, names): (&String, &program::Package<'_>)| {
-        let named = names.rules.iter().filter(|(name, rule)| name.starts_with("test_") && !rule.function);
+        let named = names
+            .rules
+            .iter()
+            .filter(|(name, rule)| (name.starts_with("test_") || name.starts_with("todo_test_")) && !rule.function);
         let test = named.map(|(name, rule)| TestRule {
             package: package.clone(),
             name: name.clone(),
             file: rule.place.file.to_owned(),
             line: rule.place.line,
+            column: rule.place.column,
         });
         test.collect::<Vec<_>>()
     };

@@ -52,7 +52,8 @@ impl<'t> ParsedFile<'t> {
     }
 }
 
-fn parse_module(path: &str, text: &str) -> Result<Module, String> {
+/// Parses with the parser of the engine.
+pub(in crate::domain::policy) fn parse_module(path: &str, text: &str) -> Result<Module, String> {
     let source = Source::from_contents(path.to_owned(), text.to_owned()).map_err(|e| e.to_string())?;
     let mut parser = Parser::new(&source).map_err(|e| e.to_string())?;
     parser.enable_rego_v1().map_err(|e| e.to_string())?;
@@ -151,6 +152,13 @@ pub(crate) fn walk_rule<'a>(rule: &'a Rule, visit: &mut impl FnMut(Node<'a>)) {
 /// Visits everything in an expression.
 pub(crate) fn walk_expr<'a>(expr: &'a Ref<Expr>, visit: &mut impl FnMut(Node<'a>)) {
     Pending { exprs: vec![expr], queries: Vec::new() }.drain(visit);
+}
+
+/// Visits everything in a statement.
+pub(in crate::domain::policy) fn walk_statement<'a>(stmt: &'a LiteralStmt, visit: &mut impl FnMut(Node<'a>)) {
+    let mut pending = Pending::default();
+    pending.statement(stmt, visit);
+    pending.drain(visit);
 }
 
 /// What is still to be visited.
