@@ -14,6 +14,7 @@ mod data;
 mod directory;
 mod files;
 mod finding;
+mod pointer;
 mod quorum;
 
 use std::collections::BTreeMap;
