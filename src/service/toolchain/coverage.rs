@@ -66,12 +66,10 @@ pub struct Position {
     pub col: usize,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_nothing(percent: &f64) -> bool {
     *percent == 0.0
 }
@@ -127,7 +125,6 @@ fn rows(ranges: &[Range]) -> BTreeSet<usize> {
     ranges.iter().flat_map(|range| range.start.row..=range.end.row).collect()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a bundle has fewer lines than a float has digits")]
 fn percent(covered: usize, missed: usize) -> f64 {
     match covered + missed {
         0 => 0.0,

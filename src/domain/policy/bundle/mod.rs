@@ -19,6 +19,7 @@ mod limits;
 mod manifest;
 mod opa_hash;
 pub mod overlay;
+mod pointer;
 mod quorum;
 mod signature;
 mod trust;

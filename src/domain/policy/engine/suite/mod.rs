@@ -14,6 +14,7 @@
 //! Not OPA's: a runtime conflict is an error of the test in both; a builtin's error makes the expression undefined, as
 //! `opa test` has it by default.
 
+mod activation;
 mod coverage;
 mod explain;
 mod nested;
@@ -33,6 +34,7 @@ use super::{EngineError, explain as place_of, load, timer};
 use crate::domain::policy::bundle::Bundle;
 use crate::domain::policy::profile::{MergedModule, TestRule, parse_module};
 
+pub use activation::{TestFailure, TestReport, run_share_of_tests, run_tests};
 pub use coverage::{Coverage, FileRange};
 pub use explain::{Explanation, TermValue};
 
@@ -253,9 +255,15 @@ impl Suite {
     fn run_rule(&mut self, item: &TestItem) -> Outcome {
         let package = item.package.trim_start_matches("data.").to_owned();
         let path = format!("{}.{}", item.package, item.name);
-        match self.rule(&path) {
+        let probe = self.nested.probe(&package, &item.name);
+        let value = match self.rule(&path) {
+            // Cases in several levels are no rule to `eval_rule`, but a document.
+            Err(_) if probe.is_some() => self.document(&path),
+            value => value,
+        };
+        match value {
             Err(text) => Outcome::of(Verdict::Error(place_of(&self.modules, &package, &text).to_string())),
-            Ok(value) => match self.nested.probe(&package, &item.name) {
+            Ok(value) => match probe {
                 Some(probe) => self.judge_cases(item, &package, &value, &probe),
                 None => self.judge(item, &package, &value),
             },
@@ -300,6 +308,14 @@ impl Suite {
 
     fn rule(&mut self, path: &str) -> Result<Value, String> {
         self.guarded(Value::new_object(), |engine| engine.eval_rule(path.to_owned()))
+    }
+
+    fn document(&mut self, path: &str) -> Result<Value, String> {
+        self.guarded(Value::new_object(), |engine| {
+            let results = engine.eval_query(path.to_owned(), false)?;
+            let first = results.result.first().and_then(|one| one.expressions.first());
+            Ok(first.map_or(Value::Undefined, |expression| expression.value.clone()))
+        })
     }
 
     /// Runs one evaluation within the limit. A panic leaves the engine in an unknown state: it is loaded anew.
@@ -374,66 +390,6 @@ fn shown(value: &Value) -> String {
         return text;
     }
     text.chars().take(MAX_SHOWN).chain(std::iter::once('…')).collect()
-}
-
-/// What came of the tests at activation.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TestReport {
-    /// How many tests were true.
-    pub passed: usize,
-    /// The others.
-    pub failed: Vec<TestFailure>,
-}
-
-/// A test that is not true.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TestFailure {
-    /// The dotted package, or the table of cases.
-    pub package: String,
-    /// The rule, or the case.
-    pub name: String,
-    /// The file.
-    pub file: String,
-    /// The line.
-    pub line: usize,
-    /// What it was instead.
-    pub detail: String,
-}
-
-/// Runs every test.
-///
-/// # Errors
-/// When regorus does not load the tests. A test that fails or cannot be evaluated is in the report.
-pub fn run_tests(bundle: &Arc<Bundle>) -> Result<TestReport, EngineError> {
-    run_share_of_tests(bundle, 0, 1)
-}
-
-/// Runs every `shares`-th test from `share` on, so that several engines can divide the work.
-///
-/// # Errors
-/// As [`run_tests`].
-pub fn run_share_of_tests(bundle: &Arc<Bundle>, share: usize, shares: usize) -> Result<TestReport, EngineError> {
-    // At activation the first finding is what counts; `atb policy test` explains.
-    let mut suite = Suite::new(Arc::clone(bundle))?.quietly();
-    let mut report = TestReport::default();
-    for item in discover(bundle).iter().skip(share).step_by(shares.max(1)) {
-        let Outcome { verdict, explanations, .. } = suite.run(item);
-        let detail = match verdict {
-            Verdict::Passed => {
-                report.passed += 1;
-                continue;
-            }
-            Verdict::Skipped => continue,
-            Verdict::Failed(value) => explanations.first().map_or(value, |why| why.text.clone()),
-            Verdict::Error(text) => text,
-        };
-        let TestItem { file, line, name, package, .. } = item.clone();
-        let package = package.trim_start_matches("data.").to_owned();
-        report.failed.push(TestFailure { package, name, file, line, detail });
-    }
-    Ok(report)
 }
 
 #[cfg(test)]
