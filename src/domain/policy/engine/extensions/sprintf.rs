@@ -113,6 +113,8 @@ impl Printer<'_> {
         if self.rest.next_if_eq(&'.').is_some() {
             flags.precision = self.precision()?;
         }
+        // The plus of `%+v` asks for the names of fields, which nothing here has.
+        flags.plus &= self.rest.peek() != Some(&'v');
         match self.rest.next() {
             None => self.out.push_str("%!(NOVERB)"),
             Some('%') => self.out.push('%'),
