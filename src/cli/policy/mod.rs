@@ -3,6 +3,7 @@
 
 mod acts;
 mod files;
+mod mutate;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,8 @@ pub struct Args {
 enum PolicyCommand {
     /// List the acts of a bundle: how dangerous each is, what it takes and who must agree.
     Acts(acts::Args),
+    /// Change the policy in small ways, one at a time, and report the changes that no test notices.
+    Mutate(mutate::Args),
 }
 
 /// Runs `atb policy`.
@@ -27,5 +30,6 @@ enum PolicyCommand {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         PolicyCommand::Acts(args) => acts::run(&args),
+        PolicyCommand::Mutate(args) => mutate::run(&args),
     }
 }

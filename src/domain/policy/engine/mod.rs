@@ -8,6 +8,7 @@
 
 mod answer;
 mod suite;
+mod trial;
 mod value;
 
 use std::num::NonZeroU32;
@@ -19,6 +20,7 @@ use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, LimitError, Value};
 
 pub use suite::{TestFailure, TestReport, run_share_of_tests, run_tests};
+pub use trial::{Line, Trial, TrialOutcome, Trials};
 
 use super::bundle::Bundle;
 use super::profile::{ENTRY_POINTS, MergedModule};

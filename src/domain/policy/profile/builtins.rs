@@ -80,7 +80,7 @@ const ALLOWED_IN_TESTS: &[&str] = &[
 ];
 
 /// Whether a test may call it.
-pub(super) fn is_allowed_in_tests(name: &str) -> bool {
+pub(crate) fn is_allowed_in_tests(name: &str) -> bool {
     is_allowed(name) || ALLOWED_IN_TESTS.contains(&name)
 }
 
@@ -95,12 +95,12 @@ pub fn allowed() -> &'static [&'static str] {
 }
 
 /// Whether regorus has a builtin of that name, allowed or not.
-pub(super) fn exists(name: &str) -> bool {
+pub(crate) fn exists(name: &str) -> bool {
     name == "print" || regorus::unstable::BUILTINS.contains_key(name)
 }
 
 /// Whether a rule or an import of that name would hide a builtin or a family of them.
-pub(super) fn would_hide(name: &str) -> bool {
+pub(crate) fn would_hide(name: &str) -> bool {
     let family = |builtin: &&str| builtin.split('.').next() == Some(name);
     regorus::unstable::BUILTINS.keys().any(family) || name == "print"
 }

@@ -10,11 +10,11 @@
 
 pub mod builtins;
 mod graph;
-mod lints;
+pub(crate) mod lints;
 mod merge;
-mod program;
-mod scan;
-mod syntax;
+pub(crate) mod program;
+pub(crate) mod scan;
+pub(crate) mod syntax;
 
 use std::collections::BTreeSet;
 

@@ -10,31 +10,31 @@ use crate::domain::policy::bundle::{Finding, Place};
 
 /// Every package by its dotted name.
 #[derive(Debug, Default)]
-pub(super) struct Program<'t> {
-    pub(super) packages: BTreeMap<String, Package<'t>>,
+pub(crate) struct Program<'t> {
+    pub(crate) packages: BTreeMap<String, Package<'t>>,
 }
 
 /// One package, over all its files.
 #[derive(Debug, Default)]
-pub(super) struct Package<'t> {
+pub(crate) struct Package<'t> {
     /// Dotted path inside of the package → rule: `decision`, `poa.decision`.
-    pub(super) rules: BTreeMap<String, RuleInfo<'t>>,
+    pub(crate) rules: BTreeMap<String, RuleInfo<'t>>,
     /// First name → the paths that start with it.
     roots: BTreeMap<String, Vec<String>>,
     /// Import alias → path.
-    pub(super) aliases: BTreeMap<String, Vec<String>>,
+    pub(crate) aliases: BTreeMap<String, Vec<String>>,
 }
 
 /// The first definition of a rule.
 #[derive(Debug)]
-pub(super) struct RuleInfo<'t> {
-    pub(super) function: bool,
-    pub(super) place: Place<'t>,
+pub(crate) struct RuleInfo<'t> {
+    pub(crate) function: bool,
+    pub(crate) place: Place<'t>,
 }
 
 /// What a reference means.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(crate) enum Meaning {
     /// These rules (package, name): one, or every rule of the packages that a document is made of.
     Rules(Vec<(String, String)>),
     /// Something of the input; `true` if a member is selected from it.
@@ -49,7 +49,7 @@ pub(super) enum Meaning {
 
 impl<'t> Program<'t> {
     /// Collects the names of all files.
-    pub(super) fn collect(files: &[ParsedFile<'t>]) -> Result<Self, Vec<Finding>> {
+    pub(crate) fn collect(files: &[ParsedFile<'t>]) -> Result<Self, Vec<Finding>> {
         let (mut program, mut findings) = (Self::default(), Vec::new());
         for file in files {
             let package = program.packages.entry(file.package_name()).or_default();
@@ -60,7 +60,7 @@ impl<'t> Program<'t> {
     }
 
     /// Reads a reference as it stands in `package`.
-    pub(super) fn meaning(&self, package: &str, reference: &Reference<'_>) -> Meaning {
+    pub(crate) fn meaning(&self, package: &str, reference: &Reference<'_>) -> Meaning {
         let (names, _) = reference.names();
         let Some((root, rest)) = names.split_first() else { return Meaning::Other };
         let home = self.packages.get(package);
@@ -102,7 +102,7 @@ impl<'t> Program<'t> {
 
 impl<'t> Package<'t> {
     /// Whether a rule's path starts with that name.
-    pub(super) fn has_name(&self, name: &str) -> bool {
+    pub(crate) fn has_name(&self, name: &str) -> bool {
         self.roots.contains_key(name)
     }
 
@@ -176,16 +176,16 @@ impl<'t> Package<'t> {
 }
 
 /// The head of a definition.
-pub(super) struct Head<'a> {
+pub(crate) struct Head<'a> {
     /// The first name.
-    pub(super) root: &'a Span,
+    pub(crate) root: &'a Span,
     /// The dotted path up to the first key that is computed.
-    pub(super) path: String,
-    pub(super) function: bool,
+    pub(crate) path: String,
+    pub(crate) function: bool,
 }
 
 /// The rule that a definition belongs to; none if its path is not one of names.
-pub(super) fn head(rule: &Rule) -> Option<Head<'_>> {
+pub(crate) fn head(rule: &Rule) -> Option<Head<'_>> {
     let (refr, function) = match rule {
         Rule::Default { refr, args, .. } => (refr, !args.is_empty()),
         Rule::Spec { head: RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. }, .. } => (refr, false),

@@ -16,7 +16,7 @@ const MAX_NUMBER_BYTES: usize = 32;
 const MAX_EXPONENT: u32 = 308;
 
 /// Refuses a text that the parser must not see.
-pub(super) fn scan(file: &str, text: &str) -> Result<(), Finding> {
+pub(crate) fn scan(file: &str, text: &str) -> Result<(), Finding> {
     if text.len() > MAX_SOURCE_BYTES || text.bytes().filter(|b| *b == b'\n').count() > MAX_SOURCE_LINES {
         let what = format!("more than {MAX_SOURCE_BYTES} bytes or {MAX_SOURCE_LINES} lines");
         return Err(Finding::new(Place::file(file), what, "split the package"));

@@ -9,16 +9,16 @@ use regorus::{Source, Value};
 use crate::domain::policy::bundle::{Finding, Place};
 
 /// A parsed file.
-pub(super) struct ParsedFile<'t> {
-    pub(super) path: &'t str,
-    pub(super) text: &'t str,
-    pub(super) package: Vec<String>,
-    pub(super) module: Module,
+pub(crate) struct ParsedFile<'t> {
+    pub(crate) path: &'t str,
+    pub(crate) text: &'t str,
+    pub(crate) package: Vec<String>,
+    pub(crate) module: Module,
 }
 
 impl<'t> ParsedFile<'t> {
     /// Parses a text that [`super::scan`] let pass.
-    pub(super) fn parse(path: &'t str, text: &'t str) -> Result<Self, Finding> {
+    pub(crate) fn parse(path: &'t str, text: &'t str) -> Result<Self, Finding> {
         let module = parse_module(path, text).map_err(|error| syntax_error(path, &error.to_string()))?;
         let package = static_path(&module.package.refr).filter(|names| names.iter().all(|n| is_identifier(n)));
         let Some(package) = package else {
@@ -29,17 +29,17 @@ impl<'t> ParsedFile<'t> {
     }
 
     /// Whether the file holds tests: they are evaluated before activation and never for a decision.
-    pub(super) fn is_test(&self) -> bool {
+    pub(crate) fn is_test(&self) -> bool {
         self.path.ends_with("_test.rego")
     }
 
     /// The dotted name of the package.
-    pub(super) fn package_name(&self) -> String {
+    pub(crate) fn package_name(&self) -> String {
         self.package.join(".")
     }
 
     /// The place of a span.
-    pub(super) fn place(&self, span: &Span) -> Place<'t> {
+    pub(crate) fn place(&self, span: &Span) -> Place<'t> {
         let number = |n: u32| usize::try_from(n).unwrap_or(1).max(1);
         Place { file: self.path, line: number(span.line), column: number(span.col) }
     }
@@ -60,7 +60,7 @@ fn syntax_error(path: &str, report: &str) -> Finding {
 }
 
 /// The first `:line:column` of a report of regorus.
-pub(super) fn position(report: &str) -> Option<(usize, usize)> {
+pub(crate) fn position(report: &str) -> Option<(usize, usize)> {
     let header = report.lines().find(|line| line.starts_with("--> "))?;
     let mut parts = header.rsplit(':');
     let column = parts.next()?.trim().parse().ok()?;
@@ -69,14 +69,14 @@ pub(super) fn position(report: &str) -> Option<(usize, usize)> {
 
 /// The name of a builtin, a rule, a document or a variable with what is selected from it: `data.atb.act.entry`.
 #[derive(Debug)]
-pub(super) struct Reference<'a> {
-    pub(super) root: &'a Span,
-    pub(super) steps: Vec<Step>,
+pub(crate) struct Reference<'a> {
+    pub(crate) root: &'a Span,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// One selection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// By a name that is in the text.
     Name(String),
     /// By a value.
@@ -85,7 +85,7 @@ pub(super) enum Step {
 
 impl Reference<'_> {
     /// The names up to the first selection by value, root included, and whether there is such a selection.
-    pub(super) fn names(&self) -> (Vec<String>, bool) {
+    pub(crate) fn names(&self) -> (Vec<String>, bool) {
         let named = self.steps.iter().map_while(|step| match step {
             Step::Name(name) => Some(name.clone()),
             Step::Dynamic => None,
@@ -97,7 +97,7 @@ impl Reference<'_> {
 }
 
 /// What the walk meets.
-pub(super) enum Node<'a> {
+pub(crate) enum Node<'a> {
     /// Something is read.
     Reference(Reference<'a>),
     /// Something is called; the arguments follow as nodes of their own.
@@ -109,7 +109,7 @@ pub(super) enum Node<'a> {
 }
 
 /// Visits everything in a rule, in no particular order.
-pub(super) fn walk_rule<'a>(rule: &'a Rule, visit: &mut impl FnMut(Node<'a>)) {
+pub(crate) fn walk_rule<'a>(rule: &'a Rule, visit: &mut impl FnMut(Node<'a>)) {
     let mut pending = Pending::default();
     match rule {
         Rule::Default { args, value, .. } => {
@@ -142,7 +142,7 @@ pub(super) fn walk_rule<'a>(rule: &'a Rule, visit: &mut impl FnMut(Node<'a>)) {
 }
 
 /// Visits everything in an expression.
-pub(super) fn walk_expr<'a>(expr: &'a Ref<Expr>, visit: &mut impl FnMut(Node<'a>)) {
+pub(crate) fn walk_expr<'a>(expr: &'a Ref<Expr>, visit: &mut impl FnMut(Node<'a>)) {
     Pending { exprs: vec![expr], queries: Vec::new() }.drain(visit);
 }
 
@@ -283,7 +283,7 @@ fn bind_pattern<'a>(pattern: &'a Ref<Expr>, visit: &mut impl FnMut(Node<'a>)) {
 }
 
 /// The text of a string literal.
-pub(super) fn literal_text(expr: &Ref<Expr>) -> Option<String> {
+pub(crate) fn literal_text(expr: &Ref<Expr>) -> Option<String> {
     match expr.as_ref() {
         Expr::String { value: Value::String(text), .. } | Expr::RawString { value: Value::String(text), .. } => {
             Some(text.to_string())
@@ -293,17 +293,17 @@ pub(super) fn literal_text(expr: &Ref<Expr>) -> Option<String> {
 }
 
 /// Reads a chain of selections that starts with a name.
-pub(super) fn reference(expr: &Ref<Expr>) -> Option<Reference<'_>> {
+pub(crate) fn reference(expr: &Ref<Expr>) -> Option<Reference<'_>> {
     Pending::default().reference(expr)
 }
 
 /// The names of a path without any selection by value.
-pub(super) fn static_path(expr: &Ref<Expr>) -> Option<Vec<String>> {
+pub(crate) fn static_path(expr: &Ref<Expr>) -> Option<Vec<String>> {
     let (names, dynamic) = reference(expr)?.names();
     (!dynamic).then_some(names)
 }
 
-pub(super) fn is_identifier(name: &str) -> bool {
+pub(crate) fn is_identifier(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
