@@ -2,6 +2,7 @@
 
 mod delegation;
 mod documents;
+mod policy_input;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,8 @@
 //! `domain::policy`'s to say, this reads files and prints.
 
 mod acts;
+mod check;
+mod docs;
 mod files;
 mod mutate;
 
@@ -19,6 +21,10 @@ pub struct Args {
 enum PolicyCommand {
     /// List the acts of a bundle: how dangerous each is, what it takes and who must agree.
     Acts(acts::Args),
+    /// Look at a bundle without evaluating it: syntax, the safe profile, types, conflicts, what nothing reads.
+    Check(check::Args),
+    /// Write the catalogue and the rules as Markdown pages.
+    Docs(docs::Args),
     /// Change the policy in small ways, one at a time, and report the changes that no test notices.
     Mutate(mutate::Args),
 }
@@ -30,6 +36,8 @@ enum PolicyCommand {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         PolicyCommand::Acts(args) => acts::run(&args),
+        PolicyCommand::Check(args) => check::run(&args),
+        PolicyCommand::Docs(args) => docs::run(&args),
         PolicyCommand::Mutate(args) => mutate::run(&args),
     }
 }

@@ -76,7 +76,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let accepted = match &accept_file {
         None => Vec::new(),
         Some(file) => {
-            let text = std::fs::read_to_string(file).with_context(|| format!("the accept file `{}`", file.display()))?;
+            let text =
+                std::fs::read_to_string(file).with_context(|| format!("the accept file `{}`", file.display()))?;
             accept::read(&text).with_context(|| format!("the accept file `{}`", file.display()))?
         }
     };

@@ -10,7 +10,7 @@ use crate::domain::policy::profile::program::head;
 use crate::domain::policy::profile::syntax::ParsedFile;
 
 /// What a block stands before.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     /// The package.
     Package,

@@ -5,4 +5,6 @@
 //! command line's. The engine is the one that decides in production.
 
 pub mod annotations;
+pub mod check;
+pub mod docs;
 pub mod mutate;

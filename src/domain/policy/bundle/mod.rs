@@ -136,6 +136,14 @@ impl Bundle {
     }
 }
 
+/// The data document alone, for tools that look at a bundle which does not load.
+///
+/// # Errors
+/// As [`Bundle::parse`] for the data files.
+pub fn data_document(files: &BundleFiles) -> Result<Map<String, Value>, BundleError> {
+    data::read(files).map(|data| data.document).map_err(BundleError::new)
+}
+
 fn revision(files: &BundleFiles, digest: Sha256Digest) -> Result<Revision, BundleError> {
     const FILE: &str = ".manifest";
     let refuse = |what: String| Finding::new(Place::file(FILE), what, "write an OPA manifest, {\"revision\": \"…\"}");

@@ -99,6 +99,11 @@ pub(crate) fn exists(name: &str) -> bool {
     name == "print" || regorus::unstable::BUILTINS.contains_key(name)
 }
 
+/// How many arguments a builtin of regorus takes.
+pub(crate) fn arity(name: &str) -> Option<usize> {
+    regorus::unstable::BUILTINS.get(name).map(|(_, arity)| usize::from(*arity))
+}
+
 /// Whether a rule or an import of that name would hide a builtin or a family of them.
 pub(crate) fn would_hide(name: &str) -> bool {
     let family = |builtin: &&str| builtin.split('.').next() == Some(name);

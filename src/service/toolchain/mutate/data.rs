@@ -12,7 +12,15 @@ use crate::domain::catalogue::Tier;
 
 /// Documents in which every number, answer and entry is policy.
 const POLICY: [&str; 9] = [
-    "workspaces", "environments", "teams", "calendars", "freezes", "maintenance", "rates", "low_risk_allowlist", "roles",
+    "workspaces",
+    "environments",
+    "teams",
+    "calendars",
+    "freezes",
+    "maintenance",
+    "rates",
+    "low_risk_allowlist",
+    "roles",
 ];
 
 /// Every change of one data file; the text is JSON that the strict reader has let pass.
@@ -40,7 +48,8 @@ fn changes(path: &[&str], node: &Node, text: &str) -> Vec<Change> {
     use Operator::{ChangeData, LoosenApproval, LoosenLimit};
     let value = || text.get(node.value.clone()).and_then(|t| serde_json::from_str::<Value>(t).ok());
     let drop = |operator| node.entry.clone().map(|range| (operator, range, String::new()));
-    let step = |operator, by: i64| shifted(text.get(node.value.clone())?, by).map(|by| (operator, node.value.clone(), by));
+    let step =
+        |operator, by: i64| shifted(text.get(node.value.clone())?, by).map(|by| (operator, node.value.clone(), by));
     let flip = |operator| flipped(text.get(node.value.clone())?).map(|by| (operator, node.value.clone(), by));
     let one: Option<Change> = match path {
         ["tiers", _, "approvals"] | ["catalogue", _, "approval", "approvals"] => step(LoosenApproval, -1),

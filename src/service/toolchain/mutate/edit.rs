@@ -106,7 +106,13 @@ pub struct Edit {
 }
 
 impl Edit {
-    pub(super) fn new(source: (&str, &str), subject: &str, operator: Operator, range: Range<usize>, by: String) -> Self {
+    pub(super) fn new(
+        source: (&str, &str),
+        subject: &str,
+        operator: Operator,
+        range: Range<usize>,
+        by: String,
+    ) -> Self {
         let (file, text) = source;
         let Place { line, column, .. } = Place::at(file, text, range.start);
         let (file, subject) = (file.to_owned(), subject.to_owned());

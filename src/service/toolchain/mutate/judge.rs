@@ -77,13 +77,18 @@ impl Baseline {
         }
         let at = (edit.file.clone(), edit.line);
         let through = |lines: &BTreeSet<Line>| {
-            rule.iter().any(|(file, first, last)| {
-                lines.range((file.clone(), *first)..=(file.clone(), *last)).next().is_some()
-            })
+            rule.iter()
+                .any(|(file, first, last)| lines.range((file.clone(), *first)..=(file.clone(), *last)).next().is_some())
         };
         let mut ranked: Vec<(u8, usize, usize)> = Vec::new();
         for (index, lines) in self.lines.iter().enumerate() {
-            let rank = if lines.contains(&at) { 0 } else if through(lines) { 1 } else { 2 };
+            let rank = if lines.contains(&at) {
+                0
+            } else if through(lines) {
+                1
+            } else {
+                2
+            };
             ranked.push((rank, lines.len(), index));
         }
         // A definition or a default can matter to a test that does not go through it.
@@ -137,7 +142,11 @@ pub(super) struct Court<'a> {
 
 impl Court<'_> {
     /// A verdict for each edit, in their order; `heard` is told how many there are so far.
-    pub(super) fn sit(&self, threads: usize, heard: &mut dyn FnMut(usize, &Verdict)) -> Result<Vec<Verdict>, MutateError> {
+    pub(super) fn sit(
+        &self,
+        threads: usize,
+        heard: &mut dyn FnMut(usize, &Verdict),
+    ) -> Result<Vec<Verdict>, MutateError> {
         let next = AtomicUsize::new(0);
         let (sender, receiver) = channel();
         let mut verdicts: BTreeMap<usize, Verdict> = BTreeMap::new();

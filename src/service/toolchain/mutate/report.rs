@@ -41,7 +41,9 @@ pub fn markdown(report: &Report) -> String {
         report.revision,
         report.tests,
     );
-    out.push_str("\n| file | score | mutants | killed | survived | accepted |\n| --- | --- | --- | --- | --- | --- |\n");
+    out.push_str(
+        "\n| file | score | mutants | killed | survived | accepted |\n| --- | --- | --- | --- | --- | --- |\n",
+    );
     for (file, counts) in &report.files {
         let Counts { mutants, killed, survived, accepted, .. } = counts;
         let open = survived - accepted;
@@ -87,5 +89,9 @@ fn shown(text: &str) -> String {
 }
 
 fn cell(text: &str) -> String {
-    if text.is_empty() { "nothing".to_owned() } else { format!("`{}`", shown(text).replace('|', "\\|").replace('`', "'")) }
+    if text.is_empty() {
+        "nothing".to_owned()
+    } else {
+        format!("`{}`", shown(text).replace('|', "\\|").replace('`', "'"))
+    }
 }
