@@ -87,7 +87,7 @@ fn every_rule_has_a_file_that_shows_it() {
     let titled = "# METADATA\n# title: A\n# description: B\npackage atb.approval\n\n# METADATA\n# title: C\n# description: D\nassessment := helper\n\nhelper := {}\n";
     let unmarked = found(&base_and(&[("policy/approval.rego", titled)]));
     assert!(unmarked.iter().any(|f| f.rule == RuleId::UnmarkedEntrypoint), "{unmarked:#?}");
-    assert!(unmarked.iter().any(|f| f.rule == RuleId::UntitledRule && f.line == 10), "{unmarked:#?}");
+    assert!(unmarked.iter().any(|f| f.rule == RuleId::UntitledRule && f.line == 11), "{unmarked:#?}");
 }
 
 #[test]

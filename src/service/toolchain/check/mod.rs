@@ -89,8 +89,14 @@ fn parse<'t>(path: &'t str, content: &'t [u8]) -> Result<ParsedFile<'t>, bundle:
 }
 
 fn syntax(finding: &bundle::Finding) -> Finding {
-    let rule = if finding.what.contains("cannot be shadowed") { RuleId::RootShadowed } else { RuleId::SyntaxError };
-    Finding::of_bundle(rule, finding)
+    let rule = match finding.what.as_str() {
+        what if what.contains("cannot be shadowed") => RuleId::RootShadowed,
+        what if what.starts_with("import shadows") => RuleId::DuplicateImport,
+        _ => RuleId::SyntaxError,
+    };
+    let message = finding.what.lines().next().unwrap_or_default().trim_end_matches(':').to_owned();
+    // Whatever its rule says of it elsewhere: the file does not parse.
+    Finding { severity: Severity::Error, message, ..Finding::of_bundle(rule, finding) }
 }
 
 /// What loading the bundle would say. Syntax is reported file by file, with more of it.

@@ -2,4 +2,4 @@ package x
 
 a if {
 	input.time > 0
-# expect: 5:1
+# expect: 6:1
