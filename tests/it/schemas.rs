@@ -3,6 +3,7 @@
 mod bundle;
 mod delegation;
 mod documents;
+mod policy_input;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

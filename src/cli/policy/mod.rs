@@ -3,10 +3,13 @@
 
 mod acts;
 mod bench;
+mod check;
 mod diff;
+mod docs;
 mod eval;
 mod files;
 mod history;
+mod mutate;
 mod release;
 mod replay;
 mod sources;
@@ -46,6 +49,12 @@ enum PolicyCommand {
     Eval(eval::Args),
     /// Run a bundle's tests and tables of cases.
     Test(test::Args),
+    /// Look at a bundle without evaluating it: syntax, the safe profile, types, conflicts, what nothing reads.
+    Check(check::Args),
+    /// Write the catalogue and the rules as Markdown pages.
+    Docs(docs::Args),
+    /// Change the policy in small ways, one at a time, and report the changes that no test notices.
+    Mutate(mutate::Args),
 }
 
 /// Runs `atb policy`.
@@ -65,5 +74,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         PolicyCommand::Bench(args) => bench::run(&args),
         PolicyCommand::Eval(args) => eval::run(&args),
         PolicyCommand::Test(args) => test::run(&args),
+        PolicyCommand::Check(args) => check::run(&args),
+        PolicyCommand::Docs(args) => docs::run(&args),
+        PolicyCommand::Mutate(args) => mutate::run(&args),
     }
 }

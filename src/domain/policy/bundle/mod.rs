@@ -177,6 +177,14 @@ impl Bundle {
     }
 }
 
+/// The data document alone, for tools that look at a bundle which does not load.
+///
+/// # Errors
+/// As [`Bundle::parse`] for the data files.
+pub fn data_document(files: &BundleFiles) -> Result<Map<String, Value>, BundleError> {
+    data::read(files).map(|data| data.document).map_err(BundleError::new)
+}
+
 /// The revision that the manifest names, or one of the digest.
 fn revision(manifest: &Manifest, digest: Sha256Digest) -> Result<Revision, BundleError> {
     if let Some(named) = manifest.revision() {

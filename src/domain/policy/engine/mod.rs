@@ -9,6 +9,7 @@
 mod answer;
 pub mod extensions;
 mod suite;
+mod trial;
 mod value;
 
 use std::num::NonZeroU32;
@@ -23,6 +24,7 @@ pub use suite::{
     Coverage, Explanation, FileRange, Outcome, SubResult, Suite, TermValue, TestFailure, TestItem, TestReport, Verdict,
     discover, run_share_of_tests, run_tests,
 };
+pub use trial::{Line, Trial, TrialOutcome, Trials};
 
 use self::extensions::Session;
 use super::bundle::Bundle;

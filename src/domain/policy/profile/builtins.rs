@@ -58,6 +58,16 @@ pub fn allowed() -> &'static [&'static str] {
     &ALLOWED
 }
 
+/// Whether OPA has a builtin of that name, allowed or not.
+pub(crate) fn exists(name: &str) -> bool {
+    find(name).is_some()
+}
+
+/// How many arguments a builtin takes.
+pub(crate) fn arity(name: &str) -> Option<usize> {
+    find(name).map(|builtin| builtin.arguments)
+}
+
 /// Whether a rule or an import of that name would hide a builtin or a family of them.
 pub(crate) fn would_hide(name: &str) -> bool {
     let family = |builtin: &&str| builtin.split('.').next() == Some(name);

@@ -14,7 +14,7 @@ use super::syntax::{Node, ParsedFile, Reference, walk_rule};
 use crate::domain::policy::bundle::Finding;
 
 /// Checks one file.
-pub(super) fn check(file: &ParsedFile<'_>, program: &Program<'_>, data: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+pub(crate) fn check(file: &ParsedFile<'_>, program: &Program<'_>, data: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     let mut lint =
         Lint { file, program, data, package: file.package_name(), locals: BTreeSet::new(), findings: Vec::new() };
     for rule in &file.module.policy {

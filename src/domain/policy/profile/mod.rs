@@ -11,7 +11,7 @@
 
 pub mod builtins;
 pub(crate) mod graph;
-mod lints;
+pub(crate) mod lints;
 mod merge;
 pub(crate) mod program;
 mod rewrite;

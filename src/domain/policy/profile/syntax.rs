@@ -21,7 +21,7 @@ impl<'t> ParsedFile<'t> {
     /// Parses a text that [`super::scan`] let pass.
     pub(crate) fn parse(path: &'t str, text: &'t str) -> Result<Self, Finding> {
         let text = super::rewrite::layout(path, text)?;
-        let module = parse_module(path, &text).map_err(|error| syntax_error(path, &error.to_string()))?;
+        let module = parse_module(path, &text).map_err(|error| syntax_error(path, &text, &error.to_string()))?;
         let package = static_path(&module.package.refr).filter(|names| names.iter().all(|n| is_identifier(n)));
         let Some(package) = package else {
             let place = Place::file(path);
@@ -45,10 +45,12 @@ impl<'t> ParsedFile<'t> {
         self.package.join(".")
     }
 
-    /// The place of a span.
+    /// The place of a span. regorus counts a tab as several columns and starts a text behind its quote; editors do not.
     pub(crate) fn place(&self, span: &Span) -> Place<'t> {
-        let number = |n: u32| usize::try_from(n).unwrap_or(1).max(1);
-        Place { file: self.path, line: number(span.line), column: number(span.col) }
+        let start = usize::try_from(span.start).unwrap_or(0);
+        let quoted = |at: &usize| matches!(self.text.as_bytes().get(*at), Some(b'"' | b'`'));
+        let opening = start.checked_sub(1).filter(quoted).filter(|_| !quoted(&start) || span.start == span.end);
+        Place::at(self.path, &self.text, opening.unwrap_or(start))
     }
 }
 
@@ -61,10 +63,21 @@ pub(in crate::domain::policy) fn parse_module(path: &str, text: &str) -> Result<
 }
 
 /// regorus reports `--> file:line:column`, the line with a caret, and `error: message`.
-fn syntax_error(path: &str, report: &str) -> Finding {
+fn syntax_error(path: &str, text: &str, report: &str) -> Finding {
     let (line, column) = position(report).unwrap_or((1, 1));
+    let column = text.lines().nth(line.saturating_sub(1)).map_or(column, |line| without_tabs(line, column));
     let what = report.rsplit("error: ").next().unwrap_or(report).trim().to_owned();
     Finding::coded("profile/syntax", Place { file: path, line, column }, what, "correct the syntax (Rego v1)")
+}
+
+/// A column in characters, from one in which a tab is four wide.
+fn without_tabs(line: &str, column: usize) -> usize {
+    let widths = line.chars().map(|c| if c == '\t' { 4 } else { 1 });
+    let ends = widths.scan(1, |at, width| {
+        *at += width;
+        Some(*at)
+    });
+    ends.take_while(|end| *end <= column).count() + 1
 }
 
 /// The first `:line:column` of a report of regorus.

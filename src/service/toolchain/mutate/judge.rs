@@ -1,0 +1,239 @@
+//! Does a test notice? Mutants are divided among threads, each with an engine of its own and the stack that deep
+//! evaluation needs; the tests that go through the changed line run first, and the first that fails ends it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+
+use super::edit::{Edit, Operator};
+use super::{MutateError, Source};
+use crate::domain::policy::Bundle;
+use crate::domain::policy::bundle::BundleFiles;
+use crate::domain::policy::engine::{Line, Trial, TrialOutcome, Trials};
+use crate::domain::policy::profile::{self, TestRule};
+
+const STACK_BYTES: usize = 16 * 1024 * 1024;
+/// The least that a test may take, whatever it took before.
+const LEAST_LIMIT: Duration = Duration::from_secs(1);
+/// The most that a test takes on the unchanged bundle.
+const BASE_LIMIT: Duration = Duration::from_secs(10);
+const PATIENCE: u32 = 10;
+
+/// What came of a mutant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// This test fails.
+    Killed(String),
+    /// This test does not end in time.
+    TimedOut(String),
+    /// The answers are the same, but this test takes the long way where there is a short one.
+    Detour(String),
+    /// No test notices.
+    Survived,
+    /// It is no policy: it does not load.
+    Stillborn,
+}
+
+/// What is known of the tests over the unchanged bundle.
+pub(super) struct Baseline {
+    tests: Vec<TestRule>,
+    limits: Vec<Duration>,
+    lines: Vec<BTreeSet<Line>>,
+    /// First name of the data → tests that depend on it.
+    readers: BTreeMap<String, Vec<usize>>,
+}
+
+impl Baseline {
+    /// Runs every test once, with its coverage.
+    pub(super) fn measure(source: &Source<'_>) -> Result<Self, MutateError> {
+        let trials = Trials::new(Arc::clone(&source.bundle)).map_err(|e| MutateError::Engine(e.to_string()))?;
+        let mut trial = trials.unchanged();
+        let tests = source.bundle.modules().tests().to_vec();
+        let (mut limits, mut lines, mut failing) = (Vec::new(), Vec::new(), Vec::new());
+        for test in &tests {
+            // By the wall clock: a limit, not part of an answer.
+            let start = Instant::now();
+            let (outcome, covered) = trial.trace(test, BASE_LIMIT);
+            limits.push(LEAST_LIMIT.max(start.elapsed() * PATIENCE));
+            lines.push(covered);
+            if outcome != TrialOutcome::Passed {
+                failing.push(format!("{}.{}", test.package, test.name));
+            }
+        }
+        if !failing.is_empty() {
+            return Err(MutateError::FailingTests(failing));
+        }
+        let readers = readers(source, &trials, &tests, &limits);
+        Ok(Self { tests, limits, lines, readers })
+    }
+
+    /// The tests to run for a change, those that are most likely to notice first.
+    fn order(&self, edit: &Edit, rule: &[(String, usize, usize)]) -> Vec<usize> {
+        if let Some(root) = edit.subject.strip_prefix("data.").filter(|_| !edit.file.ends_with(".rego")) {
+            let root = root.split('.').next().unwrap_or_default();
+            return self.readers.get(root).cloned().unwrap_or_default();
+        }
+        let at = (edit.file.clone(), edit.line);
+        let through = |lines: &BTreeSet<Line>| {
+            rule.iter()
+                .any(|(file, first, last)| lines.range((file.clone(), *first)..=(file.clone(), *last)).next().is_some())
+        };
+        let mut ranked: Vec<(u8, usize, usize)> = Vec::new();
+        for (index, lines) in self.lines.iter().enumerate() {
+            let rank = if lines.contains(&at) {
+                0
+            } else if through(lines) {
+                1
+            } else {
+                2
+            };
+            ranked.push((rank, lines.len(), index));
+        }
+        // A definition or a default can matter to a test that does not go through it.
+        let all = matches!(edit.operator, Operator::DropRule) || rule.is_empty();
+        ranked.retain(|(rank, ..)| all || *rank < 2);
+        ranked.sort_unstable();
+        ranked.into_iter().map(|(_, _, index)| index).collect()
+    }
+}
+
+/// By first name of the data, the tests that depend on it: they fail without it, or their file reads it.
+fn readers(
+    source: &Source<'_>,
+    trials: &Trials,
+    tests: &[TestRule],
+    limits: &[Duration],
+) -> BTreeMap<String, Vec<usize>> {
+    let mut readers = BTreeMap::new();
+    for root in source.bundle.data().keys() {
+        let mut data = source.bundle.data().clone();
+        data.remove(root);
+        let Ok(mut trial) = trials.with_data(&data) else { continue };
+        let (mut failing, mut naming) = (Vec::new(), Vec::new());
+        for (index, (test, limit)) in tests.iter().zip(limits).enumerate() {
+            if trial.run(test, *limit) != TrialOutcome::Passed {
+                failing.push(index);
+            } else if source.text(&test.file).is_some_and(|text| reads(text, root)) {
+                naming.push(index);
+            }
+        }
+        failing.extend(naming);
+        readers.insert(root.clone(), failing);
+    }
+    readers
+}
+
+/// Whether a text reads `data.<root>` and does not only replace it with `with`.
+fn reads(text: &str, root: &str) -> bool {
+    let name = format!("data.{root}");
+    text.match_indices(&name).any(|(at, _)| !text.get(..at).is_some_and(|before| before.trim_end().ends_with("with")))
+}
+
+/// What all threads share.
+pub(super) struct Court<'a> {
+    pub(super) source: &'a Source<'a>,
+    pub(super) baseline: &'a Baseline,
+    pub(super) edits: &'a [Edit],
+    /// Rules that are short ways to what another rule says at length.
+    pub(super) fast_paths: &'a BTreeSet<String>,
+}
+
+impl Court<'_> {
+    /// A verdict for each edit, in their order; `heard` is told how many there are so far.
+    pub(super) fn sit(
+        &self,
+        threads: usize,
+        heard: &mut dyn FnMut(usize, &Verdict),
+    ) -> Result<Vec<Verdict>, MutateError> {
+        let next = AtomicUsize::new(0);
+        let (sender, receiver) = channel();
+        let mut verdicts: BTreeMap<usize, Verdict> = BTreeMap::new();
+        std::thread::scope(|scope| {
+            for _ in 0..threads.clamp(1, 64) {
+                let (sender, next) = (sender.clone(), &next);
+                let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+                if let Err(error) = thread.spawn_scoped(scope, move || self.judge(next, &sender)) {
+                    return Err(MutateError::Engine(error.to_string()));
+                }
+            }
+            drop(sender);
+            for (index, verdict) in receiver {
+                let verdict = verdict?;
+                verdicts.insert(index, verdict);
+                if let Some(verdict) = verdicts.get(&index) {
+                    heard(verdicts.len(), verdict);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(verdicts.into_values().collect())
+    }
+
+    fn judge(&self, next: &AtomicUsize, sender: &Sender<(usize, Result<Verdict, MutateError>)>) {
+        let mut trials = match Trials::new(Arc::clone(&self.source.bundle)) {
+            Ok(trials) => trials,
+            Err(error) => return drop(sender.send((0, Err(MutateError::Engine(error.to_string()))))),
+        };
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(edit) = self.edits.get(index) else { return };
+            if sender.send((index, Ok(self.try_one(&mut trials, edit)))).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn try_one(&self, trials: &mut Trials, edit: &Edit) -> Verdict {
+        let Some(mut trial) = self.changed(trials, edit) else { return Verdict::Stillborn };
+        let rule = self.source.lines_of(&edit.subject);
+        let order = self.baseline.order(edit, rule);
+        for index in &order {
+            let (Some(test), Some(limit)) = (self.baseline.tests.get(*index), self.baseline.limits.get(*index)) else {
+                continue;
+            };
+            let name = || format!("{}.{}", test.package, test.name);
+            match trial.run(test, *limit) {
+                TrialOutcome::Passed => {}
+                TrialOutcome::Failed | TrialOutcome::Panicked => return Verdict::Killed(name()),
+                TrialOutcome::TimedOut => return Verdict::TimedOut(name()),
+            }
+        }
+        if self.fast_paths.contains(&edit.subject) { self.detour(&mut trial, &order, rule) } else { Verdict::Survived }
+    }
+
+    /// None for what is no policy.
+    fn changed(&self, trials: &mut Trials, edit: &Edit) -> Option<Trial> {
+        let text = edit.apply(self.source.text(&edit.file)?)?;
+        if edit.file.ends_with(".rego") {
+            let texts: Vec<(&str, &str)> = self.source.rego_with(&edit.file, &text);
+            let modules = profile::admit(&texts, self.source.bundle.data()).ok()?;
+            return trials.with_modules(&modules).ok();
+        }
+        let replace = |(path, content): (&str, &[u8])| {
+            let content = if path == edit.file { text.as_bytes() } else { content };
+            (path.to_owned(), content.to_vec())
+        };
+        let bundle = Bundle::parse(&BundleFiles::new(self.source.files.iter().map(replace)).ok()?).ok()?;
+        trials.with_data(bundle.data()).ok()
+    }
+
+    /// A short way that is narrower gives the same answers, by the long way. A test that now goes where it did not go
+    /// before has noticed.
+    fn detour(&self, trial: &mut Trial, order: &[usize], rule: &[(String, usize, usize)]) -> Verdict {
+        let own = |(file, line): &Line| rule.iter().any(|(f, first, last)| f == file && (first..=last).contains(&line));
+        for index in order {
+            let (Some(test), Some(limit), Some(before)) =
+                (self.baseline.tests.get(*index), self.baseline.limits.get(*index), self.baseline.lines.get(*index))
+            else {
+                continue;
+            };
+            let (_, after) = trial.trace(test, *limit);
+            if after.difference(before).any(|line| !own(line)) {
+                return Verdict::Detour(format!("{}.{}", test.package, test.name));
+            }
+        }
+        Verdict::Survived
+    }
+}

@@ -1,0 +1,6 @@
+package x
+
+a := 1
+
+a := 2
+# expect: 5:1

@@ -1,0 +1,4 @@
+package x
+
+a := set_diff({1}, {2})
+# expect: 3:6

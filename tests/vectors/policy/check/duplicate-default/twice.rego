@@ -1,0 +1,8 @@
+package x
+
+default a := false
+
+default a := true
+
+a if input.time > 0
+# expect: 5:1

@@ -1,0 +1,7 @@
+package x
+
+import data.atb.poa
+import data.atb.poa
+
+a := poa.decision
+# expect: 4:1

@@ -1,0 +1,4 @@
+package x
+
+a := numbers.range(1, 2)
+# expect: 3:6

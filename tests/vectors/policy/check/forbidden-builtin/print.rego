@@ -1,0 +1,4 @@
+package x
+
+a if print(input.workspace)
+# expect: 3:6

@@ -1,0 +1,4 @@
+package x
+
+a if input.environment != "prod"
+# expect: 3:27

@@ -1,0 +1,4 @@
+package x
+
+a if input.phase == "isue"
+# expect: 3:21

@@ -1,0 +1,4 @@
+package x
+
+a if data.catalogue[input.poa.act].tier == "hihg"
+# expect: 3:44

@@ -1,0 +1,4 @@
+package x
+
+test_a if input.time > 0
+# expect: 3:1

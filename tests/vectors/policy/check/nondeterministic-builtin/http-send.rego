@@ -1,0 +1,4 @@
+package x
+
+a := http.send({"method": "get", "url": "http://x"})
+# expect: 3:6

@@ -1,0 +1,4 @@
+package x
+
+a := opa.runtime()
+# expect: 3:6

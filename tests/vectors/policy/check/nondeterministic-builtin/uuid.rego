@@ -1,0 +1,4 @@
+package x
+
+a := uuid.rfc4122(input.workspace)
+# expect: 3:6

@@ -1,0 +1,4 @@
+package x
+
+a[x] if some x in input.approvals
+# expect: 3:1

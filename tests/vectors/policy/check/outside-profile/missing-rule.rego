@@ -1,0 +1,6 @@
+package x
+
+import data.atb.poa
+
+a := poa.decisions
+# expect: 5:6

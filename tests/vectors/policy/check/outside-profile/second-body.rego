@@ -1,0 +1,4 @@
+package x
+
+a if { input.time > 0 } { input.time < 9 }
+# expect: 3:25

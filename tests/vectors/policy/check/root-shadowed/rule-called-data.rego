@@ -1,0 +1,4 @@
+package x
+
+data := 1
+# expect: 3:1

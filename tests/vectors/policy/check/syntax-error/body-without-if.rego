@@ -1,0 +1,4 @@
+package x
+
+a { input.time > 0 }
+# expect: 3:3

@@ -1,0 +1,4 @@
+package x
+
+a if input.approvals == {}
+# expect: 3:6

@@ -1,0 +1,4 @@
+package x
+
+a if "x" in input.workspace
+# expect: 3:13

@@ -1,0 +1,4 @@
+package x
+
+a if input.time == "now"
+# expect: 3:6

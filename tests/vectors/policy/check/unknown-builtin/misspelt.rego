@@ -1,0 +1,4 @@
+package x
+
+a if startwith(input.workspace, "a")
+# expect: 3:6

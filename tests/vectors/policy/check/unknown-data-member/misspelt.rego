@@ -1,0 +1,4 @@
+package x
+
+a := data.catalogue[input.poa.act].teir
+# expect: 3:36

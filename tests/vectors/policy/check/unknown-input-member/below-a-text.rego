@@ -1,0 +1,4 @@
+package x
+
+a := input.workspace.name
+# expect: 3:22

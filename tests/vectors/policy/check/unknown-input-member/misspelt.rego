@@ -1,0 +1,4 @@
+package x
+
+a := input.workspce
+# expect: 3:12

@@ -1,0 +1,4 @@
+package x
+
+a := input.attributes
+# expect: 3:12

@@ -1,0 +1,4 @@
+package x
+
+a := p.subject if p := input.poa
+# expect: 3:8

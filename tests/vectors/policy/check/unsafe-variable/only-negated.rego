@@ -1,0 +1,6 @@
+package x
+
+a if {
+	not y == 1
+}
+# expect: 4:6

@@ -1,0 +1,4 @@
+package x
+
+a := [1 | x := input.time]
+# expect: 3:11

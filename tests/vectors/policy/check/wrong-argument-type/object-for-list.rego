@@ -1,0 +1,4 @@
+package x
+
+a := concat("", input.agent)
+# expect: 3:17

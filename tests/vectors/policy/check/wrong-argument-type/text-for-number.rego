@@ -1,0 +1,4 @@
+package x
+
+a := abs(input.workspace)
+# expect: 3:10

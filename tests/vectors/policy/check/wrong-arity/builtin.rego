@@ -1,0 +1,4 @@
+package x
+
+a if startswith(input.workspace)
+# expect: 3:6
