@@ -141,4 +141,8 @@ impl PolicyPoint for InForce {
     async fn assess(&self, input: PolicyInput) -> Judged<Assessment> {
         self.answer(input, Assessment::fault).await
     }
+
+    async fn query(&self, rule: &str, input: PolicyInput) -> Judged<Result<serde_json::Value, PolicyFault>> {
+        Judged::new(InForce::query(self, rule, input).await, self.pool.bundle())
+    }
 }

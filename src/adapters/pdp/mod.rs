@@ -185,7 +185,7 @@ impl PolicyPoint for PdpPool {
 
     async fn query(&self, rule: &str, input: PolicyInput) -> Judged<Result<serde_json::Value, PolicyFault>> {
         let bundle = self.crew.bundle();
-        Judged { verdict: PdpPool::query(self, rule, input).await, bundle }
+        Judged::new(PdpPool::query(self, rule, input).await, bundle)
     }
 }
 
