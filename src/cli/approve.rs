@@ -20,6 +20,7 @@ use crate::adapters::clock::{SystemClock, SystemEntropy};
 use crate::adapters::{pem, signer};
 use crate::domain::action::RequestBinding;
 use crate::domain::approval::{Ask, CallView, Decision, Statement, View};
+use crate::domain::attestation::{AttestationName, Attested};
 use crate::domain::id::{ChallengeId, Sha256Digest, StatementId};
 use crate::domain::json::{self as strict, Object};
 use crate::domain::spiffe::SpiffeId;
@@ -50,6 +51,9 @@ pub struct ApproveArgs {
     /// Approve on behalf of who signed this delegation (`atb delegation sign` makes one).
     #[arg(long, value_name = "FILE", requires = "challenge")]
     delegation: Option<PathBuf>,
+    /// Attest this, by the name that the view gives it; asked for one by one without --yes.
+    #[arg(long, value_name = "NAME", requires = "challenge")]
+    attest: Vec<AttestationName>,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -104,11 +108,12 @@ pub async fn approve(args: ApproveArgs) -> anyhow::Result<ExitCode> {
         );
         return Ok(ExitCode::from(1));
     }
-    if !args.yes && !confirmed()? {
+    if !args.yes && !confirmed("sign this?")? {
         output::note("not signed");
         return Ok(ExitCode::from(1));
     }
-    let statement = shown.sign_for(&client, delegation.as_ref().map(OnBehalf::as_jws))?;
+    let attested = shown.attested(&args)?;
+    let statement = shown.sign_for(&client, delegation.as_ref().map(OnBehalf::as_jws), attested)?;
     if let Some(path) = &args.out {
         pem::write_private(path, statement.as_bytes())?;
         output::line(&format!("{}: a signed statement for challenge {id}", path.display()));
@@ -229,13 +234,30 @@ impl Shown {
         lines
     }
 
+    /// What the approver attests: what the flags say, and without `--yes` what she says when she is asked.
+    fn attested(&self, args: &ApproveArgs) -> anyhow::Result<Attested> {
+        let asked = self.view.attestations();
+        if let Some(name) = args.attest.iter().find(|name| !asked.contains_key(*name)) {
+            bail!("`{name}` is nothing that this challenge asks to be attested: see what it shows");
+        }
+        let mut attested = args.attest.clone();
+        for (name, text) in asked.iter().filter(|(name, _)| !args.attest.contains(name)) {
+            if args.yes {
+                output::note(&format!("not attested: {name} (--attest {name}); somebody who approves must"));
+            } else if confirmed(&format!("attest \"{text}\"?"))? {
+                attested.push(name.clone());
+            }
+        }
+        Ok(attested.into_iter().collect())
+    }
+
     /// Signs it with the client's own key.
     pub fn sign(&self, client: &Client) -> anyhow::Result<String> {
-        self.sign_for(client, None)
+        self.sign_for(client, None, Attested::default())
     }
 
     /// Signs it with the client's own key, in the name of who gave the delegation.
-    fn sign_for(&self, client: &Client, delegation: Option<&str>) -> anyhow::Result<String> {
+    fn sign_for(&self, client: &Client, delegation: Option<&str>, att: Attested) -> anyhow::Result<String> {
         let now = SystemClock.now();
         let statement = Statement {
             iss: client.id(),
@@ -249,6 +271,7 @@ impl Shown {
             exp: self.exp,
             jti: StatementId::new(now, SystemEntropy.bytes()),
             del: delegation.map(str::to_owned),
+            att,
         };
         let signer = signer::svid_signer(client.key_path())?;
         Ok(statement.sign(signer.as_ref(), &client.chain())?)
@@ -278,12 +301,12 @@ fn read_call(call: &Value) -> anyhow::Result<Option<CallView>> {
     Ok(Some(CallView { binding, params }))
 }
 
-fn confirmed() -> anyhow::Result<bool> {
+fn confirmed(question: &str) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         bail!("standard input is no terminal: read what is asked and pass --yes to sign it");
     }
     let mut err = std::io::stderr();
-    write!(err, "sign this? [y/N] ")?;
+    write!(err, "{question} [y/N] ")?;
     err.flush()?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;

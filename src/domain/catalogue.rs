@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::action::ActionName;
+use super::attestation::{AttestationName, MAX_ATTESTED};
 use super::json::Object;
 use super::role::RoleClass;
 use super::sentence::Sentence;
@@ -127,7 +128,7 @@ pub struct CatalogueEntry {
     pub loggable: BTreeSet<String>,
     /// What an approver must attest in the statement that is signed, by name, each as a sentence.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub attestations: BTreeMap<String, String>,
+    pub attestations: BTreeMap<AttestationName, String>,
     /// Values of parameters that ask for the approvals and the ticket of the critical tier.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub privileged: BTreeMap<String, Vec<Value>>,
@@ -199,6 +200,9 @@ impl CatalogueEntry {
                 "`parameters` says `\"type\": \"object\"`, `\"additionalProperties\": false` and `\"properties\"`"
                     .to_owned(),
             );
+        }
+        if self.attestations.len() > MAX_ATTESTED {
+            return Some(format!("more than {MAX_ATTESTED} attestations"));
         }
         let properties = member("properties").and_then(Value::as_object);
         let is_unknown = |name: &&str| !properties.is_some_and(|known| known.contains_key(*name));

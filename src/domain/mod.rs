@@ -12,6 +12,7 @@ pub mod time;
 pub mod spiffe;
 
 pub mod action;
+pub mod attestation;
 pub mod catalogue;
 pub mod role;
 pub mod sentence;

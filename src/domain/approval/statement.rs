@@ -1,8 +1,8 @@
 //! The approval statement: a compact JWS by the approver's own key.
 //!
 //! Header `{alg, typ: "approval+jwt", x5c}` and nothing else; `alg` is `ES256` or `EdDSA` as the key in the SVID says.
-//! Claims `{iss, sub, aud, cid, sum, view, decision, iat, exp, jti}`, `del` where the approver stands in for another, and
-//! nothing else. Verified by AgentAuth before it counts and by the broker from the mandate alone.
+//! Claims `{iss, sub, aud, cid, sum, view, decision, iat, exp, jti}`, `del` where the approver stands in for another,
+//! `att` where she attests something that the catalogue asks for, and nothing else. Verified by AgentAuth before it counts and by the broker from the mandate alone.
 
 use std::time::Duration;
 
@@ -11,7 +11,9 @@ use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
 use super::delegation::{DelegationError, UnverifiedDelegation, VerifiedDelegation};
+use super::view::View;
 use super::signed::{self, SignedError, UnverifiedSigned};
+use crate::domain::attestation::Attested;
 use crate::domain::id::{ChallengeId, Sha256Digest, StatementId};
 use crate::domain::jose::{JwsError, present};
 use crate::domain::mandate::LEEWAY;
@@ -58,6 +60,9 @@ pub enum StatementError {
     /// Over another view.
     #[error("the statement's view is not the one that what is asked gives here")]
     View,
+    /// Attests what nobody asks to be attested.
+    #[error("the statement attests something that the approver was not asked to attest")]
+    Attestation,
     /// For another agent.
     #[error("the statement is for another agent")]
     Subject,
@@ -94,6 +99,7 @@ impl StatementError {
             Self::Challenge => "statement_challenge",
             Self::Sum => "statement_digest",
             Self::View => "statement_view",
+            Self::Attestation => "statement_attestation",
             Self::Subject => "statement_subject",
             Self::Audience => "statement_audience",
             Self::Delegation(error) => error.code(),
@@ -136,6 +142,9 @@ pub struct Statement {
     /// The delegation, a compact JWS, where the approver stands in for another.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub del: Option<String>,
+    /// What the approver attests beside agreeing.
+    #[serde(default, skip_serializing_if = "Attested::is_empty")]
+    pub att: Attested,
 }
 
 impl Statement {
@@ -255,6 +264,7 @@ impl VerifiedStatement {
             id: self.claims.iss.clone(),
             approved_at: self.claims.iat,
             on_behalf_of: self.delegation.as_ref().map(VerifiedDelegation::on_behalf_of),
+            attestations: self.claims.att.clone(),
         }
     }
 
@@ -292,6 +302,15 @@ impl VerifiedStatement {
     /// Digest of what the approver was shown.
     pub fn view(&self) -> Sha256Digest {
         self.claims.view
+    }
+
+    /// Checks that nothing is attested but what was asked in the view.
+    ///
+    /// # Errors
+    /// [`StatementError::Attestation`] when there is more.
+    pub fn attests_only(&self, asked: &View) -> Result<(), StatementError> {
+        let known = self.claims.att.iter().all(|name| asked.attestations().contains_key(name));
+        if known { Ok(()) } else { Err(StatementError::Attestation) }
     }
 
     /// Checks that the approver was shown exactly this.

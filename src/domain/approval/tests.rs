@@ -105,6 +105,8 @@ pub(crate) fn statement(name: &str, cid: ChallengeId, sum: Sha256Digest) -> Stat
         exp: now().as_secs() + 3540,
         jti: StatementId::new(now(), [1; 10]),
         del: None,
+        att: crate::domain::attestation::Attested::default(),
+        att: Attested::default(),
     }
 }
 

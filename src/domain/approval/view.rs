@@ -8,7 +8,7 @@
 //!
 //! Not here: who may approve, and how a console lays the facts out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::ask::Ask;
 use super::challenge::CallView;
 use crate::domain::action::RequestBinding;
+use crate::domain::attestation::AttestationName;
 use crate::domain::catalogue::{CatalogueEntry, Tier};
 use crate::domain::id::Sha256Digest;
 use crate::domain::json;
@@ -93,6 +94,9 @@ pub struct View {
     tier: Tier,
     sentence: String,
     facts: Vec<Fact>,
+    /// What one of the approvers must attest, by name; the catalogue's words.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    attestations: BTreeMap<AttestationName, String>,
 }
 
 impl View {
@@ -107,7 +111,9 @@ impl View {
             None => entry.view.about_any(&ask.con),
         };
         let title = visible(&entry.title, &scrutinise(&entry.title));
-        Ok(Self { v: V1, title, tier: entry.tier, sentence, facts })
+        let asked = |(name, text): (&AttestationName, &String)| (name.clone(), visible(text, &scrutinise(text)));
+        let attestations = entry.attestations.iter().map(asked).collect();
+        Ok(Self { v: V1, title, tier: entry.tier, sentence, facts, attestations })
     }
 
     /// Everything that is asked, without the catalogue's words for it: what a client computes by itself to check a view
@@ -161,6 +167,11 @@ impl View {
         &self.facts
     }
 
+    /// What one of the approvers must attest, by name, each as a sentence.
+    pub fn attestations(&self) -> &BTreeMap<AttestationName, String> {
+        &self.attestations
+    }
+
     /// The kinds of characters that the reader should be warned of.
     pub fn flags(&self) -> BTreeSet<TextDefect> {
         self.facts.iter().flat_map(|fact| fact.flags.iter().copied()).collect()
@@ -173,6 +184,9 @@ impl View {
             lines.push(format!("{:<LABEL$}  {}", fact.label, fact.value));
             lines.extend(fact.flags.iter().map(|flag| format!("  ⚠ {}: {}", flag.as_str(), flag.explain())));
         }
+        lines.extend(
+            self.attestations.iter().map(|(name, text)| format!("{:<LABEL$}  {name}: {text}", "to be attested")),
+        );
         lines
     }
 }

@@ -6,6 +6,7 @@ use super::bundle::ActPattern;
 use super::counters::Counters;
 use super::rollout::Place;
 use crate::domain::action::{CallPath, CallRequest, Method};
+use crate::domain::attestation::Attested;
 use crate::domain::catalogue::Tier;
 use crate::domain::id::{Sha256Digest, WorkspaceId};
 use crate::domain::json::Object;
@@ -121,6 +122,9 @@ pub struct ApprovalFact {
     /// In whose name, where the signer stood in for another by a delegation that was verified too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<OnBehalfOf>,
+    /// What the signer attested in the statement.
+    #[serde(skip_serializing_if = "Attested::is_empty")]
+    pub attestations: Attested,
 }
 
 /// Whom an approver stood in for, and for what: the scope of the delegation.

@@ -172,6 +172,7 @@ impl Issuer {
         let verified = UnverifiedStatement::parse(statement)?.verify(&(self.ports.trust)(), now)?;
         verified.answers(challenge.id(), challenge.ask().sum(), challenge.agent(), &self.settings.id)?;
         verified.shows(challenge.draft().view.digest())?;
+        verified.attests_only(&challenge.draft().view)?;
         // It must stay good as long as the challenge may be redeemed: the broker asks at the mandate's `iat`.
         if Timestamp::from_secs(verified.claims().exp) < challenge.expires_at() {
             return Err(StatementError::Lifetime);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Challenge, ChallengeDraft};
 use crate::domain::approval::delegation::OutOfScope;
 use crate::domain::approval::statement::VerifiedStatement;
+use crate::domain::attestation::Attested;
 use crate::domain::id::{DelegationId, PersonId};
 use crate::domain::jose::present;
 use crate::domain::leg::{ApprovalClaim, Approvals, ApproverKind, DualControlApprover};
@@ -31,6 +32,9 @@ pub struct Vote {
     /// Whom the approver stood in for.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub stood_in_for: Option<StoodInFor>,
+    /// What the approver attested.
+    #[serde(default, skip_serializing_if = "Attested::is_empty")]
+    pub attested: Attested,
 }
 
 /// Whom an approver stood in for when her approval was counted.
@@ -67,6 +71,7 @@ impl Vote {
             id: self.approver.clone(),
             approved_at: self.approved_at.as_secs(),
             on_behalf_of: self.stood_in_for.as_ref().map(|other| other.on_behalf_of.clone()),
+            attestations: self.attested.clone(),
         }
     }
 }
@@ -113,6 +118,7 @@ pub(super) fn vote(statement: &VerifiedStatement, counted: &CountedApproval) -> 
         approved_at: statement.approved_at(),
         statement: statement.as_jws().to_owned(),
         stood_in_for,
+        attested: statement.claims().att.clone(),
     })
 }
 
