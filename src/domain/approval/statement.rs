@@ -11,8 +11,8 @@ use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
 use super::delegation::{DelegationError, UnverifiedDelegation, VerifiedDelegation};
-use super::view::View;
 use super::signed::{self, SignedError, UnverifiedSigned};
+use super::view::View;
 use crate::domain::attestation::Attested;
 use crate::domain::id::{ChallengeId, Sha256Digest, StatementId};
 use crate::domain::jose::{JwsError, present};

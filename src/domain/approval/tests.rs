@@ -106,7 +106,6 @@ pub(crate) fn statement(name: &str, cid: ChallengeId, sum: Sha256Digest) -> Stat
         jti: StatementId::new(now(), [1; 10]),
         del: None,
         att: crate::domain::attestation::Attested::default(),
-        att: Attested::default(),
     }
 }
 

@@ -80,17 +80,6 @@ pub struct RequestFacts<'a> {
     pub params: &'a Object,
     /// Digest of the parameters.
     pub digest: Sha256Digest,
-    /// The members of a mandate's `req`, so that one comparison ties the two.
-    pub binding: BindingFacts<'a>,
-}
-
-/// One exact call, as the `req` of a mandate writes it.
-#[derive(Debug, Clone, Serialize)]
-pub struct BindingFacts<'a> {
-    connector: &'a str,
-    method: Method,
-    path: &'a CallPath,
-    digest: Sha256Digest,
 }
 
 impl<'a> From<&'a CallRequest> for RequestFacts<'a> {
@@ -102,12 +91,6 @@ impl<'a> From<&'a CallRequest> for RequestFacts<'a> {
             act: call.act.as_str(),
             params: &call.params,
             digest: call.digest(),
-            binding: BindingFacts {
-                connector: call.connector.as_str(),
-                method: call.method,
-                path: &call.path,
-                digest: call.digest(),
-            },
         }
     }
 }

@@ -20,7 +20,6 @@ pub use decision::{
     RiskContribution, RiskScore, RiskScoreError, Violation,
 };
 pub use input::{
-    AgentFacts, ApprovalFact, BindingFacts, Environment, OnBehalfOf, Phase, PlatformFacts, PolicyFacts, PolicyInput,
-    RequestFacts,
+    AgentFacts, ApprovalFact, Environment, OnBehalfOf, Phase, PlatformFacts, PolicyFacts, PolicyInput, RequestFacts,
 };
 pub use rollout::{CandidateMode, Place, Share};

@@ -1,6 +1,5 @@
 //! From a yes to a mandate: claims, signature, record, release.
 
-
 use super::{Admitted, Issuer, Minted, facts, subject_of, template_name};
 use crate::domain::approval::{Ask, Challenge, ChallengeClosed, ChallengeDraft, NotEnough};
 use crate::domain::id::{ChallengeId, DecisionId};

@@ -72,7 +72,7 @@ pub(crate) fn of_file(file: &ParsedFile<'_>) -> Vec<Annotation> {
 }
 
 fn line_of(file: &ParsedFile<'_>, offset: u32) -> usize {
-    Place::at(file.path, file.text, usize::try_from(offset).unwrap_or(0)).line
+    Place::at(file.path, &file.text, usize::try_from(offset).unwrap_or(0)).line
 }
 
 fn is_start(line: &str) -> bool {

@@ -3,6 +3,7 @@
 use atb::adapters::clock::{SystemClock, SystemEntropy};
 use atb::adapters::signer;
 use atb::domain::approval::{Decision, Delegation, Statement};
+use atb::domain::attestation::Attested;
 use atb::domain::catalogue::Tier;
 use atb::domain::id::{DelegationId, StatementId};
 use atb::service::ports::{Clock as _, Entropy as _};
@@ -29,6 +30,7 @@ impl Caller {
             exp: asked["exp"].as_u64().unwrap(),
             jti: StatementId::new(now, SystemEntropy.bytes()),
             del: None,
+            att: Attested::default(),
         }
     }
 

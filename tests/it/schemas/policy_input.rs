@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 
 use atb::domain::action::{ActionName, CallPath, Method};
+use atb::domain::attestation::Attested;
 use atb::domain::catalogue::Tier;
 use atb::domain::id::Sha256Digest;
 use atb::domain::json::Object;
-use atb::domain::policy::{AgentFacts, ApprovalFact, OnBehalfOf, Phase, PolicyFacts, PolicyInput, RequestFacts};
+use atb::domain::policy::{
+    AgentFacts, ApprovalFact, Counters, Environment, OnBehalfOf, Phase, PlatformFacts, PolicyFacts, PolicyInput,
+    RequestFacts,
+};
 use serde_json::{Value, json};
 
 use super::{fits, refuses, schema};
@@ -22,6 +26,7 @@ fn told(phase: Phase) -> Value {
             id: "spiffe://atb.dev/approver/alice".parse().unwrap(),
             approved_at: 1_790_000_000,
             on_behalf_of: None,
+            attestations: ["area_clear".parse().unwrap()].into_iter().collect(),
         },
         ApprovalFact {
             id: "spiffe://atb.dev/approver/bob".parse().unwrap(),
@@ -32,14 +37,17 @@ fn told(phase: Phase) -> Value {
                 acts: vec![serde_json::from_value(json!("erp.*")).unwrap()],
                 workspaces: vec!["default".parse().unwrap()],
             }),
+            attestations: Attested::default(),
         },
     ];
     let draft = json!({"sub": agent_id(&agent), "act": "erp.order.create", "con": {}, "ttl": 300, "tier": null});
+    let platform = PlatformFacts { authority: Sha256Digest::from_bytes([8; 32]), issued_at: 1, expires_at: 2 };
+    let counters = Counters::default();
     let facts = PolicyFacts {
         phase,
         time: 1_790_000_001,
         workspace: &workspace,
-        agent: AgentFacts { id: &agent, trust_domain: "atb.dev" },
+        agent: AgentFacts { id: &agent, trust_domain: "atb.dev", platform: Some(platform) },
         poa: draft,
         request: (phase == Phase::Call).then_some(RequestFacts {
             connector: "erp",
@@ -51,6 +59,9 @@ fn told(phase: Phase) -> Value {
         }),
         approvals: &approvals,
         requires_dual_control: false,
+        environment: Environment::Production,
+        counters: (phase == Phase::Call).then_some(&counters),
+        unmandated: false,
     };
     serde_json::from_str(PolicyInput::new(&facts).as_json()).unwrap()
 }

@@ -44,11 +44,14 @@ fn asked_by(agent: &str) -> PolicyInput {
         phase: Phase::Call,
         time: 0,
         workspace: &workspace,
-        agent: AgentFacts { id: &id, trust_domain: "atb.dev" },
+        agent: AgentFacts { id: &id, trust_domain: "atb.dev", platform: None },
         poa: serde_json::Value::Null,
         request: None,
         approvals: &[],
         requires_dual_control: false,
+        environment: crate::domain::policy::Environment::Production,
+        counters: None,
+        unmandated: false,
     })
 }
 

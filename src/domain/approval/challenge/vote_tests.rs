@@ -76,6 +76,7 @@ fn vote_of(lengths: &Lengths, which: usize, statement: usize) -> Vote {
         approved_at: now(),
         statement: "x".repeat(statement),
         stood_in_for: None,
+        attested: crate::domain::attestation::Attested::default(),
     }
 }
 

@@ -34,7 +34,7 @@ fn engine() -> Evaluator {
 fn call(evaluator: &Evaluator, act: &ActionName, entry: &CatalogueEntry, params: &Value, con: &Value) -> PolicyInput {
     let ground = entry.ground.as_deref().unwrap();
     let template = evaluator.bundle().templates().find(ground).unwrap();
-    let names: Vec<&String> = entry.attestations.keys().collect();
+    let names: Vec<_> = entry.attestations.keys().collect();
     let approvals: Vec<Value> =
         (PEOPLE.iter()).map(|id| json!({"id": id, "approved_at": noon() - 60, "attestations": names})).collect();
     let named: Vec<Value> = PEOPLE.iter().map(|id| json!({"id": id, "type": "approver"})).collect();
@@ -55,7 +55,7 @@ fn call(evaluator: &Evaluator, act: &ActionName, entry: &CatalogueEntry, params:
     if entry.bind_request {
         poa["req"] = tie.clone();
     }
-    let mut request = json!({"act": act, "params": params, "binding": tie});
+    let mut request = json!({"act": act, "params": params});
     request.as_object_mut().unwrap().extend(tie.as_object().unwrap().clone());
     let input = json!({
         "phase": "call", "time": noon(), "workspace": "default", "environment": "production", "poa": poa, "request": request,
@@ -211,4 +211,26 @@ fn one_beyond_each_bound_of_the_catalogue_is_refused() {
             }
         }
     });
+}
+
+#[test]
+fn a_value_that_is_privileged_asks_for_a_ticket_whatever_the_tier() {
+    let mut evaluator = engine();
+    let bundle = evaluator.bundle().clone();
+    let mut tried = 0;
+    for (act, entry) in bundle.catalogue().iter() {
+        for (name, values) in &entry.privileged {
+            for value in values {
+                let params = with(example(entry), name, value.clone());
+                passes(&mut evaluator, act, entry, &params, &json!({})).unwrap_or_else(|why| panic!("{act}: {why}"));
+                let input = call(&evaluator, act, entry, &params, &json!({}));
+                let mut bare: Value = serde_json::from_str(input.as_json()).unwrap();
+                bare["poa"]["leg"].as_object_mut().unwrap().remove("ticket");
+                let decision = evaluator.decide(&PolicyInput::from_recorded(bare.to_string()));
+                assert!(!decision.allow, "{act}: {name} = {value}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 0);
 }

@@ -47,7 +47,7 @@ pub fn is_allowed(name: &str) -> bool {
 const IN_TESTS: [&str; 2] = ["json.filter", "json.remove"];
 
 /// Whether a test may call it.
-pub(super) fn is_allowed_in_tests(name: &str) -> bool {
+pub(crate) fn is_allowed_in_tests(name: &str) -> bool {
     is_allowed(name) || IN_TESTS.contains(&name)
 }
 

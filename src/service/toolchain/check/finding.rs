@@ -165,7 +165,7 @@ impl Finding {
     }
 
     pub(super) fn of_bundle(rule: RuleId, finding: &bundle::Finding) -> Self {
-        let bundle::Finding { file, line, column, what, fix } = finding;
+        let bundle::Finding { file, line, column, what, fix, code: _ } = finding;
         Self::new(rule, Place { file, line: *line, column: *column }, what, fix)
     }
 }

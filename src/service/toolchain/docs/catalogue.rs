@@ -55,7 +55,7 @@ fn section(act: &ActionName, entry: &CatalogueEntry) -> String {
     out.push_str(&table(&["", ""], rows));
     out.push_str(&parameters(entry));
     if !entry.attestations.is_empty() {
-        let rows = entry.attestations.iter().map(|(name, sentence)| vec![code(name), cell(sentence)]);
+        let rows = entry.attestations.iter().map(|(name, sentence)| vec![code(name.as_str()), cell(sentence)]);
         out.push_str(&format!("\nAn approver attests:\n\n{}", table(&["attestation", "sentence"], rows)));
     }
     if !entry.privileged.is_empty() {

@@ -226,7 +226,7 @@ impl<'a> Source<'a> {
 fn rules(files: &[ParsedFile<'_>]) -> BTreeMap<String, Vec<(String, usize, usize)>> {
     let mut rules: BTreeMap<String, Vec<(String, usize, usize)>> = BTreeMap::new();
     for file in files {
-        let line = |offset: u32| Place::at(file.path, file.text, usize::try_from(offset).unwrap_or(0)).line;
+        let line = |offset: u32| Place::at(file.path, &file.text, usize::try_from(offset).unwrap_or(0)).line;
         for rule in &file.module.policy {
             let Some(head) = head(rule) else { continue };
             let lines = (file.path.to_owned(), line(rule.span().start), line(rule.span().end));

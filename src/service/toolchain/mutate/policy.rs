@@ -95,7 +95,7 @@ impl<'a> Collector<'a, '_> {
     fn value(&mut self, value: Option<&'a Ref<Expr>>) {
         let Some(value) = value else { return };
         if !is_constant(value) {
-            self.edit(Operator::ReplaceValue, range_of(value, self.file.text), "null".to_owned());
+            self.edit(Operator::ReplaceValue, range_of(value, &self.file.text), "null".to_owned());
         }
         self.push(value);
     }
@@ -124,7 +124,7 @@ impl<'a> Collector<'a, '_> {
             Literal::Expr { expr, .. } => match expr.as_ref() {
                 Expr::AssignExpr { op, lhs, rhs, .. } => {
                     if matches!(op, AssignOp::ColEq) && !is_constant(rhs) {
-                        self.edit(Operator::ReplaceValue, range_of(rhs, self.file.text), "null".to_owned());
+                        self.edit(Operator::ReplaceValue, range_of(rhs, &self.file.text), "null".to_owned());
                     }
                     if matches!(op, AssignOp::Eq) {
                         self.push(lhs);
@@ -150,7 +150,7 @@ impl<'a> Collector<'a, '_> {
 
     /// `every x in xs { … }` as "there is an x in xs with …".
     fn some_of(&self, key: Option<&Span>, value: &Span, domain: &Ref<Expr>, query: &Ref<Query>) -> Option<String> {
-        let text = self.file.text;
+        let text = self.file.text.as_str();
         let first = query.stmts.first()?;
         let body = text.get(range(&first.span).start..range(&query.span).end)?.trim_end().strip_suffix('}')?;
         let names = key.map_or_else(|| value.text().to_owned(), |key| format!("{}, {}", key.text(), value.text()));
@@ -168,7 +168,7 @@ impl<'a> Collector<'a, '_> {
             Expr::String { span, value, .. } | Expr::RawString { span, value, .. } if !mark => {
                 let empty = matches!(value, Value::String(text) if text.is_empty());
                 let by = if empty { "\"mutant\"" } else { "\"\"" };
-                self.edit(Operator::ChangeText, quoted(span, self.file.text), by.to_owned());
+                self.edit(Operator::ChangeText, quoted(span, &self.file.text), by.to_owned());
             }
             Expr::Array { items, .. } | Expr::Set { items, .. } => self.elements(expr, items),
             Expr::Object { fields, .. } => {
@@ -229,7 +229,7 @@ impl<'a> Collector<'a, '_> {
     }
 
     fn elements(&mut self, container: &Ref<Expr>, items: &'a [Ref<Expr>]) {
-        let text = self.file.text;
+        let text = self.file.text.as_str();
         let start = range(container.span()).start;
         if !items.is_empty() {
             let parts = parts_of(text, start);
@@ -252,7 +252,7 @@ impl<'a> Collector<'a, '_> {
     }
 
     fn operands(&mut self, span: &Span, lhs: &Ref<Expr>, rhs: &Ref<Expr>) {
-        let text = self.file.text;
+        let text = self.file.text.as_str();
         for side in [lhs, rhs] {
             let Some(kept) = text.get(range_of(side, text)) else { continue };
             let composed = matches!(side.as_ref(), Expr::BinExpr { .. } | Expr::ArithExpr { .. });
@@ -285,7 +285,7 @@ impl<'a> Collector<'a, '_> {
     }
 
     fn replace_operator(&mut self, operator: Operator, lhs: &Ref<Expr>, is: &str, others: &[&str]) {
-        let end = range_of(lhs, self.file.text).end;
+        let end = range_of(lhs, &self.file.text).end;
         let Some(at) = self.file.text.get(end..).and_then(|rest| rest.find(is)).map(|at| end + at) else { return };
         for other in others {
             self.edit(operator, at..at + is.len(), (*other).to_owned());
@@ -297,8 +297,8 @@ impl<'a> Collector<'a, '_> {
     }
 
     fn edit(&mut self, operator: Operator, range: Range<usize>, by: String) {
-        let edit = Edit::new((self.file.path, self.file.text), &self.subject, operator, range, by);
-        if edit.original(self.file.text) != edit.replacement {
+        let edit = Edit::new((self.file.path, &self.file.text), &self.subject, operator, range, by);
+        if edit.original(&self.file.text) != edit.replacement {
             self.edits.push(edit);
         }
     }
