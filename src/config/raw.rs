@@ -104,6 +104,7 @@ struct RawBroker {
     agentauth: Option<String>,
     #[serde(default)]
     allow_unmandated_low_risk: bool,
+    #[serde(default)]
     data_api: Vec<String>,
 }
 
