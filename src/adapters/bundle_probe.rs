@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Only what the child came through is parsed in this process. The child gets no environment, no argument but the
-//! subcommand, and limits of memory and processor time that it sets before it reads.
+//! subcommand and its flag, and limits of memory and processor time that it sets before it reads.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -26,6 +26,8 @@ use crate::domain::policy::engine::{Evaluator, TestFailure, TestReport, run_shar
 
 /// The hidden subcommand that runs [`run_probe_child`].
 pub const PROBE_SUBCOMMAND: &str = "__probe-bundle";
+/// Its flag for [`ProbeLimits::background`].
+const BACKGROUND: &str = "--background";
 
 /// The stack of a deciding thread, so that what overflows there overflows here.
 pub(super) const STACK: usize = 16 * 1024 * 1024;
@@ -41,12 +43,14 @@ const SIGXCPU: i32 = 24;
 pub struct ProbeLimits {
     /// Wall-clock time, kept by the parent.
     pub deadline: Duration,
+    /// Whether the child steps back behind everything else: while services run, questions come before their next bundle.
+    pub background: bool,
 }
 
 impl Default for ProbeLimits {
     fn default() -> Self {
         // The child bounds its own processor time; this is for one that hangs, and not for a machine that is busy.
-        Self { deadline: Duration::from_secs(60) }
+        Self { deadline: Duration::from_secs(60), background: false }
     }
 }
 
@@ -117,15 +121,15 @@ pub enum LoadError {
 /// # Errors
 /// When any of the three refuses. Blocks until the child has ended.
 pub fn load_bundle(exe: &Path, dir: &Path) -> Result<Arc<Bundle>, LoadError> {
-    load_files(exe, &bundle_dir::read(dir)?)
+    load_files(exe, &bundle_dir::read(dir)?, ProbeLimits::default())
 }
 
 /// As [`load_bundle`], for files that come from elsewhere.
 ///
 /// # Errors
 /// As [`load_bundle`].
-pub fn load_files(exe: &Path, files: &BundleFiles) -> Result<Arc<Bundle>, LoadError> {
-    probe(exe, files, ProbeLimits::default())?;
+pub fn load_files(exe: &Path, files: &BundleFiles, limits: ProbeLimits) -> Result<Arc<Bundle>, LoadError> {
+    probe(exe, files, limits)?;
     Ok(Arc::new(Bundle::parse(files)?))
 }
 
@@ -137,6 +141,7 @@ pub fn probe(exe: &Path, files: &BundleFiles, limits: ProbeLimits) -> Result<Pro
     let until = Instant::now() + limits.deadline;
     let child = Command::new(exe)
         .arg(PROBE_SUBCOMMAND)
+        .args(limits.background.then_some(BACKGROUND))
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -218,8 +223,8 @@ fn read_verdict(verdict: &[u8], status: ExitStatus, files: &BundleFiles) -> Resu
 }
 
 /// The child: reads files from standard input, writes its verdict to standard output. Returns the exit code.
-pub fn run_probe_child() -> i32 {
-    if limit_resources().is_err() {
+pub fn run_probe_child(background: bool) -> i32 {
+    if limit_resources(background).is_err() {
         return 2;
     }
     let mut wire = Vec::new();
@@ -252,9 +257,11 @@ fn divide_tests(bundle: &Arc<Bundle>) -> Result<TestReport, String> {
     Ok(whole)
 }
 
-fn limit_resources() -> std::io::Result<()> {
-    // While services run, questions come before the probe of their next bundle. It is no matter if it fails.
-    let _ = rustix::process::nice(NICENESS);
+fn limit_resources(background: bool) -> std::io::Result<()> {
+    if background {
+        // It is no matter if it fails.
+        let _ = rustix::process::nice(NICENESS);
+    }
     rlimit::setrlimit(Resource::CORE, 0, 0)?;
     rlimit::setrlimit(Resource::CPU, CPU_SECONDS, CPU_SECONDS)?;
     rlimit::setrlimit(Resource::AS, MEMORY, MEMORY)

@@ -81,7 +81,11 @@ enum Command {
     Bench(bench::Args),
     /// Check a bundle read from standard input; the services run this in a process of its own.
     #[command(name = "__probe-bundle", hide = true)]
-    ProbeBundle,
+    ProbeBundle {
+        /// Step back behind everything else.
+        #[arg(long)]
+        background: bool,
+    },
     /// Test, evaluate or measure a bundle read from standard input; `atb policy` runs this in a process of its own.
     #[command(name = "__policy-job", hide = true)]
     PolicyJob,
@@ -90,8 +94,8 @@ enum Command {
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    if matches!(cli.command, Command::ProbeBundle) {
-        return ExitCode::from(u8::try_from(crate::adapters::bundle_probe::run_probe_child()).unwrap_or(2));
+    if let Command::ProbeBundle { background } = cli.command {
+        return ExitCode::from(u8::try_from(crate::adapters::bundle_probe::run_probe_child(background)).unwrap_or(2));
     }
     if matches!(cli.command, Command::PolicyJob) {
         return ExitCode::from(u8::try_from(crate::adapters::policy_job::run_job_child()).unwrap_or(2));
@@ -133,6 +137,6 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Policy(args) => runtime.block_on(policy::run(args)),
         Command::Connector(args) => connector::run(args),
         Command::Bench(args) => runtime.block_on(bench::run(args)),
-        Command::ProbeBundle | Command::PolicyJob => Ok(ExitCode::from(2)),
+        Command::ProbeBundle { .. } | Command::PolicyJob => Ok(ExitCode::from(2)),
     }
 }

@@ -82,7 +82,7 @@ fn a_bundle_that_takes_long_is_refused_at_its_deadline() {
     let tests: String = (0..20).map(|i| format!("test_{i} if {loops}\n\n")).collect();
     let text = format!("package x_test\n\nxs := numbers.range(1, 1000)\n\n{tests}");
     let start = Instant::now();
-    let limits = ProbeLimits { deadline: Duration::from_millis(800) };
+    let limits = ProbeLimits { deadline: Duration::from_millis(800), ..ProbeLimits::default() };
     let error = probe(exe(), &base_and("policy/x_test.rego", &text), limits).unwrap_err();
     assert!(matches!(error, ProbeError::Timeout(_)), "{error}");
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());

@@ -6,12 +6,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 
 use super::super::parts;
 use crate::adapters::bundle_keys;
-use crate::adapters::bundle_probe::{LoadError, ProbeError, load_files};
+use crate::adapters::bundle_probe::{LoadError, ProbeError, ProbeLimits, load_files};
 use crate::adapters::bundle_source::{Found, Origin, SourceError};
 use crate::config::{Config, SourceConfig};
 use crate::domain::id::{KeyId, Sha256Digest};
@@ -32,6 +33,8 @@ pub(in crate::app) struct Gate {
     keys: Option<TrustedKeys>,
     /// Whether this process commits to personal data.
     commits: bool,
+    /// Whether a bundle is in force, so that the next one's child process steps back.
+    serving: AtomicBool,
 }
 
 /// A bundle that may be put in force.
@@ -81,7 +84,12 @@ impl Gate {
         });
         let keys: Vec<_> = keys.collect::<anyhow::Result<_>>()?;
         let keys = if keys.is_empty() { None } else { Some(TrustedKeys::new(keys)?) };
-        Ok(Self { exe, config: config.clone(), keys, commits })
+        Ok(Self { exe, config: config.clone(), keys, commits, serving: AtomicBool::new(false) })
+    }
+
+    /// From here on questions are answered.
+    pub(super) fn serve(&self) {
+        self.serving.store(true, Ordering::Relaxed);
     }
 
     /// Takes what was found through the gate. Blocks until the child process has ended.
@@ -100,7 +108,8 @@ impl Gate {
             return Err(refused(Refused::because("bundle_pin_mismatch", what)));
         }
         in_order(&manifest, digest, source, highest).map_err(refused)?;
-        let bundle = load_files(&self.exe, &files).map_err(|error| refused(Refused::by_load(&error)))?;
+        let limits = ProbeLimits { background: self.serving.load(Ordering::Relaxed), ..ProbeLimits::default() };
+        let bundle = load_files(&self.exe, &files, limits).map_err(|error| refused(Refused::by_load(&error)))?;
         if self.commits {
             let key = parts::commitment_key(&self.config, &bundle);
             key.map_err(|error| refused(Refused::because("bundle_key_missing", error.to_string())))?;

@@ -67,6 +67,7 @@ pub(in crate::app) async fn start(
     let metrics = metrics.policy().clone();
     let observer = Arc::new(move |question, agreement: Agreement| metrics.compared(question, agreement.as_str()));
     let policy = InForce::start(Arc::clone(&bundle), facts.expires_at, settings, clock.clone(), observer)?;
+    gate.serve();
     let highest = Highest::after(before, &bundle, &facts);
     let state = PolicyState::new(Arc::clone(gate), last_good, highest, (&bundle, &facts, clock.now()));
     Ok(Started { policy: Arc::new(policy), state, bundle, facts, bytes, source, refused })
