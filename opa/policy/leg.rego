@@ -77,6 +77,8 @@ leg_in_force(form) if {
 
 # METADATA
 # title: What is wrong with the ground, looked at on denial only
+# custom:
+#   fast_path: true
 leg_findings := set() if leg_ok
 
 else := leg_explained

@@ -96,6 +96,8 @@ mandate_agent := mandate_doc.agent if is_object(mandate_doc.agent)
 
 # METADATA
 # title: Findings of both phases
+# custom:
+#   fast_path: true
 mandate_findings := set() if {
 	mandate_sound
 	mandate_bound
@@ -180,6 +182,8 @@ mandate_misshapen contains ["input_malformed", row[0]] if {
 
 # METADATA
 # title: Findings about the act of the call
+# custom:
+#   fast_path: true
 mandate_act_findings := set() if mandate_same_act
 
 else := mandate_act_explained

@@ -97,6 +97,8 @@ report_brief(entry) := {
 # title: What an answer shows
 # description: >-
 #   `gates` are the one for limits and the one for what overlays and risk ask: behind both, what is at hand is enough.
+# custom:
+#   fast_path: true
 report_shows(gates, entry) := shown if {
 	not set() in gates
 	shown := report_brief(entry)
