@@ -103,23 +103,8 @@ else if approval_needed == 0
 
 # METADATA
 # title: Approvals, attestations, roles, ticket and shape are all as tier and act ask
-# description: >-
-#   The first body is the short way for an act that needs nobody and brings nothing. An approval in a mandate that does
-#   not count is a sign of tampering, however many do.
-# custom:
-#   fast_path: true
+# description: An approval in a mandate that does not count is a sign of tampering, however many do.
 approval_ok if {
-	approval_needed == 0
-	grade := approval_grade
-	grade.roles == {}
-	grade.ticket == false
-	attestation_lacking == set()
-	input.approvals == []
-	input.requires_dual_control == false
-	leg := input.poa.leg
-	not leg.approval
-	not leg.dual_control
-} else if {
 	approval_shaped
 	attestation_lacking == set()
 	approval_ticketed
@@ -190,7 +175,6 @@ approval_in_force(entry, one) if {
 	first := object.get(entry, "valid_from", "")
 	last := concat("", [object.get(entry, "valid_until", "9999-12-31"), "T24"])
 	every at in [input.time, one.approved_at] {
-		is_number(at)
 		at > 0
 		at < 9000000000
 		day := time.format(at * 1000000000)

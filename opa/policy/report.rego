@@ -68,7 +68,9 @@ report_permit(entry, missing, shown) := {
 
 # METADATA
 # title: What an answer shows where nothing but the base is asked
-# description: Undefined for a template that is not known.
+# description: Undefined for a template that is not known; then `report_shown` says the same at length.
+# custom:
+#   fast_path: true
 report_brief(entry) := {
 	"matched": [
 		concat(":", ["act", p.act]),

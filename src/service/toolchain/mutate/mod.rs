@@ -165,6 +165,8 @@ struct Source<'a> {
     files: &'a BundleFiles,
     bundle: Arc<Bundle>,
     rego: Vec<(&'a str, &'a str)>,
+    /// Rego as the parser saw it: the places of edits are places in this text.
+    parsed: BTreeMap<&'a str, String>,
     /// By dotted package and rule: file, first and last line of each definition.
     rules: BTreeMap<String, Vec<(String, usize, usize)>>,
     fast_paths: BTreeSet<String>,
@@ -211,11 +213,15 @@ impl<'a> Source<'a> {
         let is_json = |path: &str| path.rsplit('/').next() == Some("data.json");
         edits.extend(files.iter().filter(|(path, _)| is_json(path)).flat_map(|(path, c)| data::edits(path, text(c))));
         let (rules, fast_paths) = (rules(&parsed), fast_paths(&parsed));
-        Ok(Self { files, bundle, rego, rules, fast_paths, edits })
+        let parsed = parsed.into_iter().map(|file| (file.path, file.text)).collect();
+        Ok(Self { files, bundle, rego, parsed, rules, fast_paths, edits })
     }
 
     fn text(&self, file: &str) -> Option<&str> {
-        std::str::from_utf8(self.files.find(file)?).ok()
+        match self.parsed.get(file) {
+            Some(text) => Some(text),
+            None => std::str::from_utf8(self.files.find(file)?).ok(),
+        }
     }
 
     fn lines_of(&self, subject: &str) -> &[(String, usize, usize)] {
