@@ -34,21 +34,36 @@ agree(question, docs) if {
 }
 
 test_consistency_of_holder_and_time if agree("ways of a call", each_change([
+	[low, "/phase", ["issue"]],
+	[low, "/poa/tier", ["medium"]],
+	[low, "/agent/id", ["x"]],
+	[low, "/workspace", ["other", 5]],
+	[low, "/approvals", [{}]],
 	[low, "/requires_dual_control", [0, []]],
-	[low, "/time", [0, true, "1790000000"]],
+	[low, "/time", [0, true, "1790000000", 1789999994, 1790000055]],
 	[low, "/poa/nbf", [-1, 0, true]],
 	[low, "/poa/iat", [-1, 1789999754, 1790000055, true]],
-	[low, "/poa/exp", [9000000000, true]],
+	[low, "/poa/exp", [9000000000, true, 1790000296]],
+	[low, "/request/act", ["erp.order.create"]],
+	[high, "/request/method", ["x"]],
 ]))
 
 test_consistency_of_parameters_and_constraints if agree("ways of a call", each_change([
 	[medium, "/request/params/quantity", [8001, 9007199254740991, -9007199254740991, -9007199254740992]],
 	[medium, "/poa/con/amount", [{"eq": 120.5}, {"max": 120.5}, {"max": true}, {"max": 50001}, {"in": [120.5]}, {"max": 500, "min": 1}]],
 	[medium, "/poa/con/currency", [{"eq": "EUR"}, {"max_length": 3}]],
-	[low, "/poa/con", [{"vendor_id": ["V-1001"]}]],
+	[low, "/poa/con", [{"vendor_id": ["V-1001"]}, null]],
+	[low, "/request/params", [{}, null, {"vendor_id": 5}, {"vendor_id": "V-1001", "more": 1}]],
+	[medium, "/request/params/amount", [500.01, 50001]],
 ]))
 
 test_consistency_of_the_ground if agree("ways of a call", each_change([
+	[low, "/poa/leg/basis", ["LI"]],
+	[low, "/poa/leg/jurisdiction", ["XX"]],
+	[low, "/poa/leg/template/version", ["2.0.0"]],
+	[low, "/poa/leg/template/id", ["consent", "gift"]],
+	[consented, "/poa/leg/purpose", ["", 5]],
+	[consented, "/poa/leg/data_subject", ["person-7", 5]],
 	[low, "/poa/leg/description", ["", 5]],
 	[low, "/poa/leg/accountable_party/type", ["", 5]],
 	[low, "/poa/leg/template/digest", ["", 5]],
