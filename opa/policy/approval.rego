@@ -11,6 +11,8 @@ package atb
 # METADATA
 # title: What tier, act, privileged target and overlays ask together
 # description: The strictest of all; an act only tightens what its tier asks, which the bundle's loader has proven.
+# custom:
+#   fast_path: true
 approval_grade := grade if {
 	grade := act_grade
 	approval_asks == []
@@ -31,6 +33,8 @@ approval_grade := grade if {
 
 # METADATA
 # title: What is asked beyond the tier
+# custom:
+#   fast_path: true
 approval_asks := [] if {
 	overlay_none
 	entry := act_entry
@@ -99,21 +103,8 @@ else if approval_needed == 0
 
 # METADATA
 # title: Approvals, attestations, roles, ticket and shape are all as tier and act ask
-# description: >-
-#   The first body is the short way for an act that needs nobody and brings nothing. An approval in a mandate that does
-#   not count is a sign of tampering, however many do.
+# description: An approval in a mandate that does not count is a sign of tampering, however many do.
 approval_ok if {
-	approval_needed == 0
-	grade := approval_grade
-	grade.roles == {}
-	grade.ticket == false
-	attestation_lacking == set()
-	input.approvals == []
-	input.requires_dual_control == false
-	leg := input.poa.leg
-	not leg.approval
-	not leg.dual_control
-} else if {
 	approval_shaped
 	attestation_lacking == set()
 	approval_ticketed
@@ -174,6 +165,8 @@ approval_entitled(entry) if {
 # METADATA
 # title: The entry is in force, both now and when the statement was signed
 # description: From the start of its first day to the end of its last, in UTC, as for templates; "T24" sorts after every time.
+# custom:
+#   fast_path: true
 approval_in_force(entry, one) if {
 	not entry.valid_from
 	not entry.valid_until
@@ -182,7 +175,6 @@ approval_in_force(entry, one) if {
 	first := object.get(entry, "valid_from", "")
 	last := concat("", [object.get(entry, "valid_until", "9999-12-31"), "T24"])
 	every at in [input.time, one.approved_at] {
-		is_number(at)
 		at > 0
 		at < 9000000000
 		day := time.format(at * 1000000000)
@@ -322,6 +314,8 @@ approval_proven := {statement.id | some statement in approval_given}
 # description: >-
 #   One entry per approval, in the order given. The first body is the short way where every one counts, in its own name;
 #   narrower than `approval_counts`, never wider. The second is the long way.
+# custom:
+#   fast_path: true
 approval["assessment"] := {
 	"counted": counted,
 	"refused": [],

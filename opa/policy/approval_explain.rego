@@ -217,6 +217,8 @@ approval_nothing_offered if {
 
 # METADATA
 # title: What is wrong with a draft before anybody is asked
+# custom:
+#   fast_path: true
 approval_draft_findings := set() if approval_draft_ok
 
 else := approval_draft_explained

@@ -183,3 +183,11 @@ test_people_ninth_approval if {
 	result.approved == 8
 	result.refused == [{"id": approver("p9"), "reason": "approval_too_many"}]
 }
+
+test_people_dates_need_a_time_of_this_era if {
+	there := dated("bob", {"valid_until": "9999-12-31"})
+	times := [0, -1, 9000000000, 1e300, "1790000000", true, null]
+	docs := [put(high, "/approvals", [high.approvals[0], {"id": approver("bob"), "approved_at": moment}]) | some moment in times]
+	reasons_each(docs, there) == ["approver_not_in_force" | some _ in times]
+	reasons_each([put(high, "/approvals", [high.approvals[0], {"id": approver("bob"), "approved_at": moment}]) | some moment in [1, 8999999999]], there) == ["ok", "ok"]
+}

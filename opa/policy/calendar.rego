@@ -66,7 +66,6 @@ calendar_inside(span) if {
 # METADATA
 # title: The time in nanoseconds, undefined for what is no time of this era
 calendar_now := input.time * 1000000000 if {
-	is_number(input.time)
 	input.time > 0
 	input.time < 9000000000
 }

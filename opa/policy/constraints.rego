@@ -9,6 +9,8 @@ package atb
 
 # METADATA
 # title: Form and values in one, the short way where there is neither constraint nor limit
+# custom:
+#   fast_path: true
 constraints_ok if {
 	input.poa.con == {}
 	act_entry.limits == {}
@@ -19,6 +21,8 @@ constraints_ok if {
 
 # METADATA
 # title: The constraints are of known form, on known parameters and not wider than the limits
+# custom:
+#   fast_path: true
 constraints_formed if input.poa.con == {}
 
 else if {
@@ -179,6 +183,8 @@ constraints_narrows("min_length", bound, limit) if bound >= object.get(limit, "m
 
 # METADATA
 # title: What is wrong with the constraints, looked at on denial only
+# custom:
+#   fast_path: true
 constraints_form_findings := set() if constraints_formed
 
 else := constraints_form_explained
@@ -225,6 +231,8 @@ else := "constraint_invalid"
 
 # METADATA
 # title: What is wrong with the values, looked at on denial only
+# custom:
+#   fast_path: true
 constraints_kept_findings := set() if constraints_kept
 
 else := constraints_kept_explained

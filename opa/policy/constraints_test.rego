@@ -151,3 +151,30 @@ test_constraints_min_length_narrows_table if every row in [[5, 5, true], [6, 5, 
 	result := count([1 | data.atb.constraints_within({"min_length": row[0]}, {"min_length": row[1]})]) == 1
 	result == row[2]
 }
+
+test_constraints_scalar_table if every row in [
+	["string", ["", "x"]], ["number", [0, 1.5]], ["integer", [0, 1.5]], ["boolean", [true, false]], ["array", []], ["object", []],
+] {
+	[value | some value in ["", "x", 0, 1.5, true, false, null, [], {}]; data.atb.constraints_scalar(row[0], value)] == row[1]
+}
+
+test_constraints_known_table if every row in [
+	["min", "string"], ["max", "string"], ["min_length", "number"], ["max_length", "integer"], ["pattern", "string"], ["", "string"],
+] {
+	known := [bound | some bound in [1, "x", ["x"], true]; data.atb.constraints_known(row[0], bound, row[1])]
+	known == []
+}
+
+test_constraints_passes_table if every row in [
+	["min", 2, [2, 3]], ["max", 2, [1, 2]], ["min_length", 2, ["ab", "abc", ["a", "b"]]], ["max_length", 2, ["a", "ab", ["a", "b"]]],
+	["min", "2", []], ["max", "2", []], ["min_length", "2", []], ["max_length", "2", []], ["min", null, []], ["max", null, []],
+	["eq", 2, [2]], ["in", [2, "ab"], [2, "ab"]], ["pattern", "^a", ["a", "ab", "abc"]], ["other", 2, []],
+] {
+	values := [1, 2, 3, "a", "ab", "abc", ["a", "b"], {"a": 1, "b": 2}, null, true]
+	[value | some value in values; data.atb.constraints_passes(row[0], row[1], value)] == row[2]
+}
+
+test_constraints_of_no_mandate_are_not_listed if {
+	found := {[violation.rule, violation.pointer] | some violation in anywhere("call", put(low, "/poa", 5)).violations}
+	every finding in found { finding[0] != "constraint_invalid" }
+}

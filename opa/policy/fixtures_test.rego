@@ -706,6 +706,24 @@ else := [
 	question == "call, refused, proof and objections"
 }
 
+else := {
+	"decision": data.atb.poa.decision,
+	"findings": data.atb.poa_found,
+	"unfound": count(data.atb.poa_found) == 0,
+	"held": every_long_form_of_a_call,
+} if {
+	question == "ways of a call"
+}
+
+else := {
+	"decision": data.atb.issue.decision,
+	"findings": data.atb.issue_found,
+	"unfound": count(data.atb.issue_found) == 0,
+	"held": count([1 | data.atb.issue_permitted]) == 1,
+} if {
+	question == "ways of a draft"
+}
+
 else := data.atb.poa.allow if question == "call allowed"
 
 else := data.atb.issue.allow if question == "draft allowed"
@@ -727,6 +745,20 @@ else := data.atb.risk_document if question == "risk"
 else := data.atb.issue_answer(question.draft_gates, data.atb.act_entry, data.atb.approval.requirement) if question.draft_gates
 
 else := data.atb.poa_answer(question.gates, data.atb.act_entry)
+
+# As many as any decision has.
+every_gate_closed := [set(), set(), set(), set(), set(), set(), set(), set(), set(), set()]
+
+every_long_form_of_a_call := count([1 |
+	data.atb.poa_sound
+	data.atb.mandate_in_time
+	data.atb.parameters_ok
+	data.atb.constraints_ok
+	data.atb.leg_ok
+	data.atb.approval_ok
+	data.atb.mandate_bound
+	data.atb.local_explained == set()
+]) == 1
 
 # The world with some members changed, the others kept; `put` and `drop` replace and remove.
 changed(members) := object.union(world, members)

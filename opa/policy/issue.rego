@@ -14,6 +14,8 @@ package atb
 #   them take for granted what stands before them; where that does not hold, every gate is closed. The bundle's loader
 #   has proven the types of the data.
 # entrypoint: true
+# custom:
+#   fast_path: true
 issue["decision"] := answer if {
 	overlay_none
 	p := input.poa
@@ -177,6 +179,8 @@ issue["allow"] := issue.decision.allow
 # description: >-
 #   Open gates are enough for a permission; where nobody has approved yet, what is missing is at hand. Otherwise as for
 #   a call: findings behind a closed gate deny, and where there are none its long form must hold.
+# custom:
+#   fast_path: true
 issue_answer(gates, entry, requirement) := {
 	"allow": true,
 	"reason": "ok",
@@ -265,6 +269,8 @@ else if {
 
 # METADATA
 # title: What is wrong with the call that a draft names
+# custom:
+#   fast_path: true
 issue_call_findings := set() if issue_call_fits
 
 else := (mandate_act_findings | parameters_findings) | constraints_kept_findings

@@ -144,3 +144,10 @@ test_leg_withdrawn_yields_no_mandate if {
 	there := changed({"leg_templates": {"contract": {"withdrawn": "2026-09-21", "withdrawn_reason": "wrong"}}})
 	ask("draft", draft_low, there).reason == "leg_template_withdrawn"
 }
+
+test_leg_commitment_table if every row in [
+	[commitment, true], [concat("", [commitment, "0"]), false], [trim_suffix(commitment, "d"), false],
+	[replace(commitment, ":0123", ":123"), false], [replace(commitment, ":0123", ":00123"), false], [concat("", ["x", commitment]), false], [5, false], ["", false],
+] {
+	count([1 | data.atb.leg_committed(row[0])]) == count([1 | row[1]])
+}

@@ -6,6 +6,8 @@ package atb
 
 # METADATA
 # title: What time, rates and overlays deny
+# custom:
+#   fast_path: true
 local_explained := set() if overlay_none
 
 else := union({calendar_explained, rates_explained, overlay_explained})
@@ -14,6 +16,8 @@ else := union({calendar_explained, rates_explained, overlay_explained})
 # title: What the answer rests on, in the order of the layers
 # description: >-
 #   `layer:what`. Names that the input gives are shown only where the data know them.
+# custom:
+#   fast_path: true
 local_matched := shown.matched if {
 	overlay_none
 	not unmandated
@@ -37,6 +41,7 @@ local_matched := shown.matched if {
 # METADATA
 # title: What overlays, time, rates and risk add to it
 # custom:
+#   fast_path: true
 #   owner: security
 #   controls: [ISO 27001 A.5.15]
 local_matched_further := [] if {

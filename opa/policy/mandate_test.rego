@@ -80,3 +80,28 @@ test_mandate_binding_digest_null_on_both_sides if denied(put(put(high, "/request
 test_mandate_binding_not_an_object if denied(put(high, "/poa/req", "sha"), "request_mismatch")
 
 test_mandate_binding_of_choice_counts if denied(put(low, "/poa/req", {"connector": "erp", "method": "GET", "path": "/", "digest": "d"}), "request_mismatch")
+
+# The long form of the binding and of the act, each member by itself.
+test_mandate_bound_table if every path in ["/poa/req/connector", "/poa/req/method", "/poa/req/path", "/poa/req/digest"] {
+	every value in ["other", null, 5] {
+		both := put(put(high, path, value), replace(path, "/poa/req", "/request"), value)
+		[1 | data.atb.mandate_bound with input as put(high, path, value)] == []
+		count([1 | data.atb.mandate_bound with input as both]) == count([1 | value == "other"])
+	}
+	[1 | data.atb.mandate_bound with input as drop(high, path)] == []
+}
+
+test_mandate_same_act_table if every row in [
+	[high, 1], [put(high, "/request/act", "x"), 0], [put(put(high, "/request/act", null), "/poa/act", null), 0],
+	[put(high, "/request/params", []), 0], [drop(high, "/request/act"), 0], [drop(high, "/poa/act"), 0],
+] {
+	count([1 | data.atb.mandate_same_act with input as row[0]]) == row[1]
+}
+
+test_mandate_misshapen_names_each_member if {
+	doc := {"poa": {"act": 1, "sub": 1}, "agent": {"id": 1}, "workspace": 1, "time": "1", "approvals": 1, "requires_dual_control": 1}
+	pointers := {finding[1] | some finding in data.atb.mandate_misshapen with input as doc}
+	pointers == {"/poa/sub", "/poa/act", "/agent/id", "/workspace", "/time", "/approvals", "/requires_dual_control"}
+	{finding[1] | some finding in data.atb.mandate_misshapen with input as {}} == pointers | {"/poa"}
+	{finding | some finding in data.atb.mandate_misshapen with input as low} == set()
+}

@@ -11,6 +11,8 @@ package atb
 # description: >-
 #   No overlay, freeze, maintenance window, rate or threshold applies to anybody here; then the rules of this file, of
 #   `calendar.rego`, `rates.rego` and `risk.rego` need not be looked at. `poa.decision` says the same inline.
+# custom:
+#   fast_path: true
 overlay_none if {
 	overlay_environment in ["production", "staging", "development"]
 	[data.environments, data.freezes, data.maintenance, data.rates] == [{}, {}, {}, []]
@@ -31,6 +33,8 @@ overlay_environment := name if {
 # METADATA
 # title: The overlays that apply, by name
 # description: A workspace that asks for nothing is none.
+# custom:
+#   fast_path: true
 overlay_layers := {} if overlay_none
 
 else := object.union(

@@ -29,6 +29,8 @@ else if {
 
 # METADATA
 # title: What is wrong, looked at on denial only
+# custom:
+#   fast_path: true
 parameters_findings := set() if parameters_ok
 
 else := parameters_explained

@@ -45,6 +45,8 @@ package atb
 #
 #   Values sort null, boolean, number, string, array, object: two comparisons say the type for less than a builtin.
 # entrypoint: true
+# custom:
+#   fast_path: true
 poa["decision"] := answer if {
 	p := input.poa
 	call := input.request
@@ -283,6 +285,8 @@ poa["allow"] := poa.decision.allow
 # description: >-
 #   Open gates are enough for a permission. Findings behind a closed one are a denial. Where there are none, the
 #   long form of the gate must hold, so a hole in the findings never permits.
+# custom:
+#   fast_path: true
 poa_answer(gates, entry) := {
 	"allow": true,
 	"reason": "ok",

@@ -68,7 +68,9 @@ report_permit(entry, missing, shown) := {
 
 # METADATA
 # title: What an answer shows where nothing but the base is asked
-# description: Undefined for a template that is not known.
+# description: Undefined for a template that is not known; then `report_shown` says the same at length.
+# custom:
+#   fast_path: true
 report_brief(entry) := {
 	"matched": [
 		concat(":", ["act", p.act]),
@@ -97,6 +99,8 @@ report_brief(entry) := {
 # title: What an answer shows
 # description: >-
 #   `gates` are the one for limits and the one for what overlays and risk ask: behind both, what is at hand is enough.
+# custom:
+#   fast_path: true
 report_shows(gates, entry) := shown if {
 	not set() in gates
 	shown := report_brief(entry)

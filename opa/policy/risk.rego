@@ -19,6 +19,8 @@ risk_document := {
 
 # METADATA
 # title: What adds to the risk, in a fixed order
+# custom:
+#   fast_path: true
 risk_contributions := array.concat(risk_base, risk_close_to_limits) if {
 	overlay_none
 	not act_entry.privileged

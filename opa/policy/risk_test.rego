@@ -122,3 +122,8 @@ test_risk_shipped_covers_every_act if every _, entry in data.catalogue {
 	data.risk.base.data_class[entry.data_class].points >= 0
 	data.risk.base.reversibility[entry.reversibility].points >= 0
 }
+
+test_risk_threshold_beside_dual_control if {
+	answer := ask("draft", put(draft_low, "/requires_dual_control", true), overlaid({"risk_threshold": 14}))
+	answer.requirement.required == 2
+}

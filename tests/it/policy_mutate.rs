@@ -87,7 +87,7 @@ fn a_short_way_that_is_narrower_is_noticed_by_the_way_that_a_test_takes() {
 
 #[test]
 fn data_that_ask_for_less_are_mutants_too() {
-    let report = report(&["--file", "data.json"]);
+    let report = report(&["--file", "data.json", "--catalogue"]);
     let survivors = survivors(&report);
     for gap in ["100 -> 101", "1 -> 0", "\"medium\" -> \"low\""] {
         assert!(survivors.iter().any(|s| s.ends_with(gap)), "{gap} {survivors:#?}");

@@ -37,6 +37,9 @@ pub(super) struct Args {
     /// Only Rego, not the data.
     #[arg(long)]
     rego_only: bool,
+    /// The acts of the catalogue too, which by default are not changed: they are more than everything else together.
+    #[arg(long)]
+    catalogue: bool,
     /// Take a rule for a short way to another, as `custom: {fast_path: true}` in its METADATA does.
     #[arg(long, value_name = "PACKAGE.RULE")]
     fast_path: Vec<String>,
@@ -88,6 +91,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         rule: args.rule.clone(),
         file: args.file.clone(),
         rego_only: args.rego_only,
+        catalogue: args.catalogue,
         jobs: args.jobs.unwrap_or_else(machine),
         fast_paths: args.fast_path.iter().map(|name| name.trim_start_matches("data.").to_owned()).collect(),
     };

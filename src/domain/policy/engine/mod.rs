@@ -24,7 +24,7 @@ pub use suite::{
     Coverage, Explanation, FileRange, Outcome, SubResult, Suite, TermValue, TestFailure, TestItem, TestReport, Verdict,
     discover, run_share_of_tests, run_tests,
 };
-pub use trial::{Line, Trial, TrialOutcome, Trials};
+pub use trial::{Line, Trial, TrialOutcome, TrialTest, Trials, trial_tests};
 
 use self::extensions::Session;
 use super::bundle::Bundle;

@@ -11,9 +11,10 @@ use std::time::Duration;
 use regorus::{Engine, Value};
 use serde_json::Map;
 
+use super::suite::{PreparedCase, Suite, TestItem, discover};
 use super::{EngineError, explain, is_time_limit, load, timer, value};
 use crate::domain::policy::bundle::Bundle;
-use crate::domain::policy::profile::{MergedModule, Modules, TestRule};
+use crate::domain::policy::profile::MergedModule;
 
 /// A line of a file of the bundle.
 pub type Line = (String, usize);
@@ -30,6 +31,38 @@ pub struct Trials {
 pub struct Trial {
     engine: Engine,
     modules: Vec<MergedModule>,
+}
+
+/// A test of the bundle, ready to be run: a rule, or a case of a table.
+pub struct TrialTest {
+    item: TestItem,
+    case: Option<PreparedCase>,
+}
+
+/// Every test of the bundle that is to be run. Call it in a thread with the stack of an evaluating one.
+///
+/// # Errors
+/// When regorus does not load the bundle, or a case does not fit together.
+pub fn trial_tests(bundle: &Arc<Bundle>) -> Result<Vec<TrialTest>, EngineError> {
+    let mut suite = Suite::new(Arc::clone(bundle))?;
+    let ready = |item: TestItem| {
+        let case = item.case.map(|(table, case)| suite.prepared(table, case)).transpose();
+        let case = case.map_err(|what| EngineError { place: format!("{}:{}", item.file, item.line), what })?;
+        Ok(TrialTest { item, case })
+    };
+    discover(bundle).into_iter().filter(|item| !item.todo).map(ready).collect()
+}
+
+impl TrialTest {
+    /// Package and rule, or table and case.
+    pub fn name(&self) -> String {
+        self.item.full_name().trim_start_matches("data.").to_owned()
+    }
+
+    /// The file that it stands in.
+    pub fn file(&self) -> &str {
+        &self.item.file
+    }
 }
 
 /// What came of one test.
@@ -60,12 +93,11 @@ impl Trials {
         Trial { engine: self.whole.clone(), modules: self.bundle.modules().with_tests().to_vec() }
     }
 
-    /// The bundle with other Rego.
+    /// The bundle with other Rego: every package, tests included.
     ///
     /// # Errors
     /// When regorus does not load it.
-    pub fn with_modules(&mut self, changed: &Modules) -> Result<Trial, EngineError> {
-        let modules = changed.with_tests();
+    pub fn with_modules(&mut self, modules: &[MergedModule]) -> Result<Trial, EngineError> {
         let is_new = |module: &&MergedModule| !self.bundle.modules().with_tests().contains(module);
         let new: Vec<&MergedModule> = modules.iter().filter(is_new).collect();
         let engine = match new.as_slice() {
@@ -108,12 +140,19 @@ impl Trials {
 
 impl Trial {
     /// Runs one test.
-    pub fn run(&mut self, test: &TestRule, limit: Duration) -> TrialOutcome {
+    pub fn run(&mut self, test: &TrialTest, limit: Duration) -> TrialOutcome {
         self.engine.set_execution_timer_config(timer(limit));
-        self.engine.set_input(Value::new_object());
-        let path = format!("data.{}.{}", test.package, test.name);
-        match catch_unwind(AssertUnwindSafe(|| self.engine.eval_rule(path))) {
-            Ok(Ok(Value::Bool(true))) => TrialOutcome::Passed,
+        let engine = &mut self.engine;
+        let passed = catch_unwind(AssertUnwindSafe(|| match &test.case {
+            Some(case) => case.holds(engine),
+            None => {
+                engine.set_input(Value::new_object());
+                let path = format!("{}.{}", test.item.package, test.item.name);
+                engine.eval_rule(path).map(|value| value == Value::Bool(true))
+            }
+        }));
+        match passed {
+            Ok(Ok(true)) => TrialOutcome::Passed,
             Ok(Err(error)) if is_time_limit(&error) => TrialOutcome::TimedOut,
             Ok(_) => TrialOutcome::Failed,
             Err(_) => TrialOutcome::Panicked,
@@ -121,7 +160,7 @@ impl Trial {
     }
 
     /// Runs one test and says which lines it went through.
-    pub fn trace(&mut self, test: &TestRule, limit: Duration) -> (TrialOutcome, BTreeSet<Line>) {
+    pub fn trace(&mut self, test: &TrialTest, limit: Duration) -> (TrialOutcome, BTreeSet<Line>) {
         self.engine.set_enable_coverage(true);
         self.engine.clear_coverage_data();
         let outcome = self.run(test, limit);

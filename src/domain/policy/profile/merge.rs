@@ -36,6 +36,25 @@ impl MergedModule {
         Self { source, ..self.clone() }
     }
 
+    /// The same package with one of its files changed; the text of the others stays as it is.
+    pub(super) fn with_file(&self, changed: &ParsedFile<'_>, program: &Program<'_>) -> Result<Self, Vec<Finding>> {
+        let lines: Vec<&str> = self.source.split_inclusive('\n').collect();
+        let part = |from: usize, to: usize| lines.get(from..to).unwrap_or_default().concat();
+        let header = self.starts.first().map_or(0, |(line, _)| line.saturating_sub(1));
+        let ends = self.starts.iter().skip(1).map(|(line, _)| line.saturating_sub(1)).chain([lines.len()]);
+        let mut module = Self { package: self.package.clone(), source: part(0, header), starts: Vec::new() };
+        for ((start, file), end) in self.starts.iter().zip(ends) {
+            module.starts.push((module.source.matches('\n').count() + 1, file.clone()));
+            if file == changed.path {
+                module.source.push_str(&rewritten(changed, program)?);
+                module.source.push('\n');
+            } else {
+                module.source.push_str(&part(start.saturating_sub(1), end));
+            }
+        }
+        Ok(module)
+    }
+
     /// The file and line that a line of the source came from; none for the generated header.
     pub fn origin(&self, line: usize) -> Option<(&str, usize)> {
         let (start, file) = self.starts.iter().rev().find(|(start, _)| *start <= line)?;

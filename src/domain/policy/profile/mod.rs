@@ -17,6 +17,7 @@ pub(crate) mod program;
 mod rewrite;
 pub(crate) mod scan;
 pub(crate) mod syntax;
+mod workshop;
 
 use std::collections::BTreeSet;
 
@@ -27,6 +28,7 @@ pub use merge::MergedModule;
 pub(in crate::domain::policy) use program::head;
 pub use scan::{MAX_NESTING, MAX_SOURCE_BYTES, MAX_SOURCE_LINES};
 pub(in crate::domain::policy) use syntax::{Node, parse_module, walk_statement};
+pub(crate) use workshop::Workshop;
 
 use super::bundle::{Finding, Place};
 use program::Program;

@@ -19,7 +19,7 @@ pub(crate) struct ParsedFile<'t> {
 
 impl<'t> ParsedFile<'t> {
     /// Parses a text that [`super::scan`] let pass.
-    pub(crate) fn parse(path: &'t str, text: &'t str) -> Result<Self, Finding> {
+    pub(crate) fn parse(path: &'t str, text: &str) -> Result<Self, Finding> {
         let text = super::rewrite::layout(path, text)?;
         let module = parse_module(path, &text).map_err(|error| syntax_error(path, &text, &error.to_string()))?;
         let package = static_path(&module.package.refr).filter(|names| names.iter().all(|n| is_identifier(n)));

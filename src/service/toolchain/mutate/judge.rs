@@ -2,7 +2,7 @@
 //! evaluation needs; the tests that go through the changed line run first, and the first that fails ends it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ use super::edit::{Edit, Operator};
 use super::{MutateError, Source};
 use crate::domain::policy::Bundle;
 use crate::domain::policy::bundle::BundleFiles;
-use crate::domain::policy::engine::{Line, Trial, TrialOutcome, Trials};
-use crate::domain::policy::profile::{self, TestRule};
+use crate::domain::policy::engine::{Line, Trial, TrialOutcome, TrialTest, Trials, trial_tests};
+use crate::domain::policy::profile::Workshop;
 
 const STACK_BYTES: usize = 16 * 1024 * 1024;
 /// The least that a test may take, whatever it took before.
@@ -20,6 +20,8 @@ const LEAST_LIMIT: Duration = Duration::from_secs(1);
 /// The most that a test takes on the unchanged bundle.
 const BASE_LIMIT: Duration = Duration::from_secs(10);
 const PATIENCE: u32 = 10;
+/// How many tests are remembered by rule.
+const MAX_REMEMBERED: usize = 8;
 
 /// What came of a mutant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +40,7 @@ pub enum Verdict {
 
 /// What is known of the tests over the unchanged bundle.
 pub(super) struct Baseline {
-    tests: Vec<TestRule>,
+    tests: Vec<TrialTest>,
     limits: Vec<Duration>,
     lines: Vec<BTreeSet<Line>>,
     /// First name of the data → tests that depend on it.
@@ -46,11 +48,12 @@ pub(super) struct Baseline {
 }
 
 impl Baseline {
-    /// Runs every test once, with its coverage.
-    pub(super) fn measure(source: &Source<'_>) -> Result<Self, MutateError> {
-        let trials = Trials::new(Arc::clone(&source.bundle)).map_err(|e| MutateError::Engine(e.to_string()))?;
+    /// Runs every test once, with its coverage; and once without each document of the data that `edits` change.
+    pub(super) fn measure(source: &Source<'_>, edits: &[Edit]) -> Result<Self, MutateError> {
+        let engine = |error: crate::domain::policy::engine::EngineError| MutateError::Engine(error.to_string());
+        let trials = Trials::new(Arc::clone(&source.bundle)).map_err(engine)?;
         let mut trial = trials.unchanged();
-        let tests = source.bundle.modules().tests().to_vec();
+        let tests = trial_tests(&source.bundle).map_err(engine)?;
         let (mut limits, mut lines, mut failing) = (Vec::new(), Vec::new(), Vec::new());
         for test in &tests {
             // By the wall clock: a limit, not part of an answer.
@@ -59,20 +62,20 @@ impl Baseline {
             limits.push(LEAST_LIMIT.max(start.elapsed() * PATIENCE));
             lines.push(covered);
             if outcome != TrialOutcome::Passed {
-                failing.push(format!("{}.{}", test.package, test.name));
+                failing.push(test.name());
             }
         }
         if !failing.is_empty() {
             return Err(MutateError::FailingTests(failing));
         }
-        let readers = readers(source, &trials, &tests, &limits);
+        let roots: BTreeSet<&str> = edits.iter().filter_map(root_of).collect();
+        let readers = readers(source, &trials, &roots, (&tests, &limits));
         Ok(Self { tests, limits, lines, readers })
     }
 
     /// The tests to run for a change, those that are most likely to notice first.
     fn order(&self, edit: &Edit, rule: &[(String, usize, usize)]) -> Vec<usize> {
-        if let Some(root) = edit.subject.strip_prefix("data.").filter(|_| !edit.file.ends_with(".rego")) {
-            let root = root.split('.').next().unwrap_or_default();
+        if let Some(root) = root_of(edit) {
             return self.readers.get(root).cloned().unwrap_or_default();
         }
         let at = (edit.file.clone(), edit.line);
@@ -103,26 +106,32 @@ impl Baseline {
 fn readers(
     source: &Source<'_>,
     trials: &Trials,
-    tests: &[TestRule],
-    limits: &[Duration],
+    roots: &BTreeSet<&str>,
+    (tests, limits): (&[TrialTest], &[Duration]),
 ) -> BTreeMap<String, Vec<usize>> {
     let mut readers = BTreeMap::new();
-    for root in source.bundle.data().keys() {
+    for root in roots {
         let mut data = source.bundle.data().clone();
-        data.remove(root);
+        data.remove(*root);
         let Ok(mut trial) = trials.with_data(&data) else { continue };
         let (mut failing, mut naming) = (Vec::new(), Vec::new());
         for (index, (test, limit)) in tests.iter().zip(limits).enumerate() {
             if trial.run(test, *limit) != TrialOutcome::Passed {
                 failing.push(index);
-            } else if source.text(&test.file).is_some_and(|text| reads(text, root)) {
+            } else if source.text(test.file()).is_some_and(|text| reads(text, root)) {
                 naming.push(index);
             }
         }
         failing.extend(naming);
-        readers.insert(root.clone(), failing);
+        readers.insert((*root).to_owned(), failing);
     }
     readers
+}
+
+/// The document that a change of the data is in, none for a change of Rego.
+fn root_of(edit: &Edit) -> Option<&str> {
+    let path = edit.subject.strip_prefix("data.").filter(|_| !edit.file.ends_with(".rego"))?;
+    path.split('.').next()
 }
 
 /// Whether a text reads `data.<root>` and does not only replace it with `with`.
@@ -138,6 +147,8 @@ pub(super) struct Court<'a> {
     pub(super) edits: &'a [Edit],
     /// Rules that are short ways to what another rule says at length.
     pub(super) fast_paths: &'a BTreeSet<String>,
+    /// By rule, the tests that noticed a change of it: the likeliest to notice the next one.
+    pub(super) noticed: Mutex<BTreeMap<String, Vec<usize>>>,
 }
 
 impl Court<'_> {
@@ -176,40 +187,64 @@ impl Court<'_> {
             Ok(trials) => trials,
             Err(error) => return drop(sender.send((0, Err(MutateError::Engine(error.to_string()))))),
         };
+        let modules = self.source.bundle.modules();
+        let Ok(workshop) = Workshop::open(&self.source.rego, self.source.bundle.data(), modules) else {
+            return drop(sender.send((0, Err(MutateError::Engine("the files changed while they were read".to_owned())))));
+        };
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(edit) = self.edits.get(index) else { return };
-            if sender.send((index, Ok(self.try_one(&mut trials, edit)))).is_err() {
+            if sender.send((index, Ok(self.try_one(&workshop, &mut trials, edit)))).is_err() {
                 return;
             }
         }
     }
 
-    fn try_one(&self, trials: &mut Trials, edit: &Edit) -> Verdict {
-        let Some(mut trial) = self.changed(trials, edit) else { return Verdict::Stillborn };
+    fn try_one(&self, workshop: &Workshop<'_>, trials: &mut Trials, edit: &Edit) -> Verdict {
+        let Some(mut trial) = self.changed(workshop, trials, edit) else { return Verdict::Stillborn };
         let rule = self.source.lines_of(&edit.subject);
-        let order = self.baseline.order(edit, rule);
+        let order = self.order(edit, rule);
         for index in &order {
             let (Some(test), Some(limit)) = (self.baseline.tests.get(*index), self.baseline.limits.get(*index)) else {
                 continue;
             };
-            let name = || format!("{}.{}", test.package, test.name);
-            match trial.run(test, *limit) {
+            let outcome = trial.run(test, *limit);
+            if outcome != TrialOutcome::Passed {
+                self.remember(edit, *index);
+            }
+            match outcome {
                 TrialOutcome::Passed => {}
-                TrialOutcome::Failed | TrialOutcome::Panicked => return Verdict::Killed(name()),
-                TrialOutcome::TimedOut => return Verdict::TimedOut(name()),
+                TrialOutcome::Failed | TrialOutcome::Panicked => return Verdict::Killed(test.name()),
+                TrialOutcome::TimedOut => return Verdict::TimedOut(test.name()),
             }
         }
         if self.fast_paths.contains(&edit.subject) { self.detour(&mut trial, &order, rule) } else { Verdict::Survived }
     }
 
+    /// The tests for a change; those that noticed the last ones of the same rule come first.
+    fn order(&self, edit: &Edit, rule: &[(String, usize, usize)]) -> Vec<usize> {
+        let order = self.baseline.order(edit, rule);
+        let noticed = self.noticed.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = noticed.get(&edit.subject) else { return order };
+        let (mut first, rest): (Vec<usize>, Vec<usize>) = order.into_iter().partition(|index| known.contains(index));
+        first.sort_by_key(|index| known.iter().position(|other| other == index));
+        first.extend(rest);
+        first
+    }
+
+    fn remember(&self, edit: &Edit, test: usize) {
+        let mut noticed = self.noticed.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = noticed.entry(edit.subject.clone()).or_default();
+        known.retain(|other| *other != test);
+        known.insert(0, test);
+        known.truncate(MAX_REMEMBERED);
+    }
+
     /// None for what is no policy.
-    fn changed(&self, trials: &mut Trials, edit: &Edit) -> Option<Trial> {
+    fn changed(&self, workshop: &Workshop<'_>, trials: &mut Trials, edit: &Edit) -> Option<Trial> {
         let text = edit.apply(self.source.text(&edit.file)?)?;
         if edit.file.ends_with(".rego") {
-            let texts: Vec<(&str, &str)> = self.source.rego_with(&edit.file, &text);
-            let modules = profile::admit(&texts, self.source.bundle.data()).ok()?;
-            return trials.with_modules(&modules).ok();
+            return trials.with_modules(&workshop.with(&edit.file, &text).ok()?).ok();
         }
         let replace = |(path, content): (&str, &[u8])| {
             let content = if path == edit.file { text.as_bytes() } else { content };
@@ -231,7 +266,7 @@ impl Court<'_> {
             };
             let (_, after) = trial.trace(test, *limit);
             if after.difference(before).any(|line| !own(line)) {
-                return Verdict::Detour(format!("{}.{}", test.package, test.name));
+                return Verdict::Detour(test.name());
             }
         }
         Verdict::Survived

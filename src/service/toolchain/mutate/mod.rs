@@ -20,7 +20,7 @@ mod policy;
 pub mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
@@ -31,6 +31,7 @@ pub use judge::Verdict;
 use super::annotations::{self, Target};
 use crate::domain::policy::Bundle;
 use crate::domain::policy::bundle::{BundleError, BundleFiles, Place};
+use crate::domain::policy::engine::discover;
 use crate::domain::policy::profile::program::head;
 use crate::domain::policy::profile::syntax::ParsedFile;
 use judge::{Baseline, Court};
@@ -48,6 +49,9 @@ pub struct Options {
     pub file: Option<String>,
     /// Only Rego, no data.
     pub rego_only: bool,
+    /// The acts of the catalogue too. Their rows are data sheets: what tries each of them is no test of the bundle but
+    /// `domain/policy/engine/acts.rs`, from the rows themselves.
+    pub catalogue: bool,
     /// Threads.
     pub jobs: usize,
     /// Further rules to take for short ways, by dotted package and rule.
@@ -161,6 +165,8 @@ struct Source<'a> {
     files: &'a BundleFiles,
     bundle: Arc<Bundle>,
     rego: Vec<(&'a str, &'a str)>,
+    /// Rego as the parser saw it: the places of edits are places in this text.
+    parsed: BTreeMap<&'a str, String>,
     /// By dotted package and rule: file, first and last line of each definition.
     rules: BTreeMap<String, Vec<(String, usize, usize)>>,
     fast_paths: BTreeSet<String>,
@@ -178,14 +184,14 @@ pub fn run(
     mut heard: impl FnMut(usize, usize, usize),
 ) -> Result<Report, MutateError> {
     let mut source = Source::read(files)?;
-    if source.bundle.modules().tests().is_empty() {
+    if source.bundle.modules().tests().is_empty() && source.bundle.cases().is_empty() {
         return Err(MutateError::NoTests);
     }
-    let baseline = Baseline::measure(&source)?;
     let all = std::mem::take(&mut source.edits);
     let edits = chosen(all, options);
+    let baseline = Baseline::measure(&source, &edits)?;
     let fast_paths: BTreeSet<String> = source.fast_paths.union(&options.fast_paths).cloned().collect();
-    let court = Court { source: &source, baseline: &baseline, edits: &edits, fast_paths: &fast_paths };
+    let court = Court { source: &source, baseline: &baseline, edits: &edits, fast_paths: &fast_paths, noticed: Mutex::default() };
     let mut survived = 0;
     let verdicts = court.sit(options.jobs, &mut |done, verdict| {
         survived += usize::from(*verdict == Verdict::Survived);
@@ -207,15 +213,15 @@ impl<'a> Source<'a> {
         let is_json = |path: &str| path.rsplit('/').next() == Some("data.json");
         edits.extend(files.iter().filter(|(path, _)| is_json(path)).flat_map(|(path, c)| data::edits(path, text(c))));
         let (rules, fast_paths) = (rules(&parsed), fast_paths(&parsed));
-        Ok(Self { files, bundle, rego, rules, fast_paths, edits })
+        let parsed = parsed.into_iter().map(|file| (file.path, file.text)).collect();
+        Ok(Self { files, bundle, rego, parsed, rules, fast_paths, edits })
     }
 
     fn text(&self, file: &str) -> Option<&str> {
-        std::str::from_utf8(self.files.find(file)?).ok()
-    }
-
-    fn rego_with<'t>(&'t self, file: &str, text: &'t str) -> Vec<(&'t str, &'t str)> {
-        self.rego.iter().map(|(path, old)| (*path, if *path == file { text } else { *old })).collect()
+        match self.parsed.get(file) {
+            Some(text) => Some(text),
+            None => std::str::from_utf8(self.files.find(file)?).ok(),
+        }
     }
 
     fn lines_of(&self, subject: &str) -> &[(String, usize, usize)] {
@@ -255,6 +261,7 @@ fn chosen(mut edits: Vec<Edit>, options: &Options) -> Vec<Edit> {
     let has = |text: &str, part: &Option<String>| part.as_ref().is_none_or(|part| text.contains(part.as_str()));
     edits.retain(|edit| has(&edit.subject, &options.rule) && has(&edit.file, &options.file));
     edits.retain(|edit| !options.rego_only || edit.file.ends_with(".rego"));
+    edits.retain(|edit| options.catalogue || !edit.subject.starts_with("data.catalogue."));
     let Some(size) = options.sample.filter(|size| *size < edits.len()) else { return edits };
     let mut ranked: Vec<(u64, usize)> = (0..edits.len()).map(|index| (mixed(options.seed, index), index)).collect();
     ranked.sort_unstable();
@@ -297,7 +304,7 @@ fn report(
     let stale = accepted.iter().filter(is_stale).map(|entry| format!("{}: `{}`", entry.file, entry.original)).collect();
     Report {
         revision: source.bundle.revision().to_string(),
-        tests: source.bundle.modules().tests().len(),
+        tests: discover(&source.bundle).iter().filter(|test| !test.todo).count(),
         partial,
         total,
         files,

@@ -37,6 +37,7 @@ use crate::domain::policy::profile::{MergedModule, TestRule, parse_module};
 pub use activation::{TestFailure, TestReport, run_share_of_tests, run_tests};
 pub use coverage::{Coverage, FileRange};
 pub use explain::{Explanation, TermValue};
+pub(in crate::domain::policy::engine) use table::PreparedCase;
 
 use coverage::Measure;
 use nested::Nested;

@@ -80,6 +80,62 @@ impl Suite {
     }
 }
 
+/// A case made ready to be run over other engines: what is asked, over what, and what must come out.
+pub struct PreparedCase {
+    bundle: std::sync::Arc<crate::domain::policy::Bundle>,
+    table: usize,
+    case: usize,
+    query: String,
+    input: RegoValue,
+    /// The question stands documents in place of the bundle's: a query, not the path of a rule.
+    replaces: bool,
+}
+
+impl Suite {
+    /// Makes a case ready.
+    ///
+    /// # Errors
+    /// What does not fit together in it.
+    pub(in crate::domain::policy::engine) fn prepared(
+        &mut self,
+        table: usize,
+        case: usize,
+    ) -> Result<PreparedCase, String> {
+        let bundle = std::sync::Arc::clone(&self.bundle);
+        let found = bundle.cases().get(table).and_then(|t| Some((t, t.cases.get(case)?)));
+        let (its_table, its_case) = found.ok_or("there is no such case")?;
+        let (input, data) = self.question(its_table, its_case)?;
+        let replaces = data.is_some();
+        let (query, input) = match data {
+            None => (its_table.query.clone(), input),
+            Some(data) => {
+                let query = replacing(&its_table.query, &data)?;
+                (query, Value::Object(Map::from_iter([("input".to_owned(), input), ("data".to_owned(), data)])))
+            }
+        };
+        let input = super::super::value::convert(&input);
+        Ok(PreparedCase { bundle: std::sync::Arc::clone(&bundle), table, case, query, input, replaces })
+    }
+}
+
+impl PreparedCase {
+    /// Whether the engine gives what the case expects.
+    pub(in crate::domain::policy::engine) fn holds(&self, engine: &mut regorus::Engine) -> anyhow::Result<bool> {
+        engine.set_input(self.input.clone());
+        let value = if self.replaces {
+            let results = engine.eval_query(self.query.clone(), false)?;
+            let first = results.result.first().and_then(|result| result.expressions.first());
+            first.map_or(RegoValue::Undefined, |expression| expression.value.clone())
+        } else {
+            engine.eval_rule(self.query.clone())?
+        };
+        let found = self.bundle.cases().get(self.table).and_then(|t| Some((t, t.cases.get(self.case)?)));
+        let Some((table, case)) = found else { return Ok(false) };
+        let Ok(answer) = defined(&value) else { return Ok(false) };
+        Ok(judge(table, case, answer.as_ref()).verdict == Verdict::Passed)
+    }
+}
+
 fn defined(value: &RegoValue) -> Result<Option<Value>, String> {
     match value {
         RegoValue::Undefined => Ok(None),
