@@ -24,7 +24,7 @@ use atb::domain::catalogue::Tier;
 use atb::domain::id::{ChallengeId, EventId, Jti, Sha256Digest, StatementId, WorkspaceId};
 use atb::domain::jose::{self, MandateKeys};
 use atb::domain::json;
-use atb::domain::ledger::{Entry, EventType, LogKey, Subject};
+use atb::domain::ledger::{Entry, EventType, LogKey, PolicyRecord, PolicyRule, Salt, Subject};
 use atb::domain::leg::{ApprovalClaim, Approvals, ApproverKind, DualControlApprover};
 use atb::domain::mandate::{Claims, Expected, ProvenApprovals, UnverifiedMandate};
 use atb::domain::policy::engine::Evaluator;
@@ -427,8 +427,45 @@ fn policy(c: &mut Criterion) {
             group.bench_function(format!("deny {}, {extra} further acts", scene.tier), |b| {
                 b.iter(|| evaluator.decide(black_box(&denied)));
             });
+            let draft = draft(&input);
+            let verdict = evaluator.issue(&draft);
+            assert!(verdict.decision.allow, "{verdict:?}");
+            group.bench_function(format!("issue {}, {extra} further acts", scene.tier), |b| {
+                b.iter(|| evaluator.issue(black_box(&draft)));
+            });
         }
     }
+    group.finish();
+}
+
+/// What a decision's record costs beside the decision: the input with commitments, canonical, and the verdict's digest.
+fn recording(c: &mut Criterion) {
+    let world = World::new();
+    let mut evaluator = Evaluator::new(Arc::clone(&world.bundle)).unwrap();
+    let mut group = c.benchmark_group("recording");
+    for scene in scenes() {
+        let input = world.input(&scene);
+        let verdict = evaluator.decide(&input);
+        let loggable = &world.bundle.catalogue().find(&scene.act.parse().unwrap()).unwrap().loggable;
+        group.bench_function(format!("decision, {}", scene.tier), |b| {
+            b.iter(|| {
+                let salt = Salt::from_bytes([7; 16]);
+                PolicyRecord::of(PolicyRule::PoaDecision, black_box(input.as_json()), &verdict, loggable, salt)
+            });
+        });
+    }
+    group.finish();
+}
+
+/// What a new bundle costs before it judges: read, checked, loaded, every entry point asked once. Its tests come on top.
+fn activation(c: &mut Criterion) {
+    let mut group = c.benchmark_group("activation");
+    group.sample_size(10);
+    group.bench_function("the shipped bundle parsed", |b| b.iter(|| bundle(0)));
+    let shipped = bundle(0);
+    group.bench_function("the shipped bundle loaded and prepared", |b| {
+        b.iter(|| Evaluator::new(Arc::clone(&shipped)).unwrap().prepare().unwrap());
+    });
     group.finish();
 }
 
@@ -437,6 +474,20 @@ fn denied(input: &PolicyInput) -> PolicyInput {
     let mut document: Value = serde_json::from_str(input.as_json()).unwrap();
     let exp = document.pointer("/poa/exp").unwrap().clone();
     document.as_object_mut().unwrap().insert("time".to_owned(), exp);
+    PolicyInput::from_recorded(document.to_string())
+}
+
+/// The draft that such a mandate is made from, before anybody has agreed.
+fn draft(input: &PolicyInput) -> PolicyInput {
+    let mut document: Value = serde_json::from_str(input.as_json()).unwrap();
+    let members = document.as_object_mut().unwrap();
+    members.remove("counters");
+    members.extend([("phase".to_owned(), object!("issue")), ("approvals".to_owned(), object!([]))]);
+    let poa = members.get_mut("poa").and_then(Value::as_object_mut).unwrap();
+    poa.retain(|name, _| ["sub", "act", "con", "leg", "tier", "req"].contains(&name.as_str()));
+    poa.insert("ttl".to_owned(), object!(60));
+    let leg = poa.get_mut("leg").and_then(Value::as_object_mut).unwrap();
+    leg.retain(|name, _| !["approval", "dual_control"].contains(&name.as_str()));
     PolicyInput::from_recorded(document.to_string())
 }
 
@@ -507,5 +558,5 @@ fn decision() -> (Burn, Entry) {
     (Burn { jti, challenge: None, keep_until: now.plus(Duration::from_secs(305)), calls: false }, entry)
 }
 
-criterion_group!(benches, mandates, statements, two_approvals, policy, canonical, ledger);
+criterion_group!(benches, mandates, statements, two_approvals, policy, recording, activation, canonical, ledger);
 criterion_main!(benches);

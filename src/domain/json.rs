@@ -5,6 +5,7 @@
 //! while parsing (`1.0` and `1e0` become `1`), so that two texts with the same canonical form are the same value to
 //! every later reader. Types are read from it by the names of their members and never by their order.
 
+mod canonical;
 mod named;
 
 use std::cell::Cell;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
 use super::id::Sha256Digest;
+pub use canonical::canonical;
 use named::Named;
 
 /// The deepest nesting that any door accepts.
@@ -106,13 +108,6 @@ pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = T::deserialize(Named(&mut deserializer))?;
     deserializer.end().map(|()| value)
-}
-
-/// The RFC 8785 canonical form.
-///
-/// Infallible for every [`Value`]: its keys are strings and its numbers finite.
-pub fn canonical(value: &Value) -> Vec<u8> {
-    serde_json_canonicalizer::to_vec(value).unwrap_or_default()
 }
 
 /// `sha-256:` of the canonical form.
@@ -363,7 +358,7 @@ mod tests {
         assert!(parse_as::<Shape>(br#"{"items":[],"x":1}"#).unwrap_err().detail.contains("unknown field"));
     }
 
-    fn any_json() -> impl Strategy<Value = Value> {
+    pub(super) fn any_json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
