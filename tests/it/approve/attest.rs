@@ -166,7 +166,8 @@ async fn an_approver_attests_from_the_command_line() {
     let served = home.serve();
     served.publish(&home);
     let issue = |more: &[&str]| {
-        let mut command = home.atb(["issue", "--as", "procurement", "support.account.unlock", "--template", "contract"]);
+        let mut command =
+            home.atb(["issue", "--as", "procurement", "support.account.unlock", "--template", "contract"]);
         for var in ["contract_ref=MSA-1001", "accountable_id=erin", "jurisdiction=DE", "order=O-2001"] {
             command.args(["--var", var]);
         }
