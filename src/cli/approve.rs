@@ -331,7 +331,7 @@ fn decided(status: u16, body: &[u8]) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Enough people, and still it waits: then somebody with a role is missing.
+/// Enough people, and still it waits: then somebody with a role is missing, or what nobody has attested.
 fn lacking(view: &Value) -> String {
     let number = |name: &str| view.get(name).and_then(Value::as_u64).unwrap_or_default();
     let waits = view.get("state").and_then(Value::as_str) == Some("pending");
@@ -340,7 +340,10 @@ fn lacking(view: &Value) -> String {
     }
     let roles = view.get("roles").and_then(Value::as_object).into_iter().flatten();
     let roles: Vec<_> = roles.map(|(class, count)| format!("{count} with a role of class {class}")).collect();
-    format!("; among them must be {}", roles.join(" and "))
+    match roles.is_empty() {
+        true => "; nobody has attested all that the view asks for: somebody else must approve with --attest".to_owned(),
+        false => format!("; among them must be {}", roles.join(" and ")),
+    }
 }
 
 fn plain(value: &Value) -> String {
@@ -356,6 +359,8 @@ mod tests {
         let answer = |state: &str, approved: u8| json!({"state": state, "approved": approved, "required": 2, "roles": {"executive": 1}});
         assert_eq!(lacking(&answer("pending", 2)), "; among them must be 1 with a role of class executive");
         assert_eq!(lacking(&answer("pending", 1)), "");
+        let sworn = json!({"state": "pending", "approved": 2, "required": 2, "roles": {}});
+        assert!(lacking(&sworn).contains("--attest"));
         assert_eq!(lacking(&answer("approved", 3)), "");
     }
 }

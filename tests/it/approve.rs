@@ -1,5 +1,6 @@
 //! Who agrees: what counts, what does not, under any interleaving, and how a challenge ends.
 
+mod attest;
 mod delegation;
 mod directory;
 mod ends;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use atb::domain::leg::lint::{Code, Severity};
 use serde_json::{Value, json};
 
+use super::page::golden;
 use super::process::{Ran, atb};
 
 /// The day on which every fixture is looked at.
@@ -32,16 +33,6 @@ fn lint(folder: &Path, format: &str) -> Ran {
         command.args(["--against", "earlier"]);
     }
     Ran::of(command.current_dir(folder))
-}
-
-/// `text` is in the file; with UPDATE_VECTORS set, it is written there.
-fn golden(file: &str, text: &str) {
-    let path = root().join(file);
-    if std::env::var_os("UPDATE_VECTORS").is_some() {
-        std::fs::write(&path, text).unwrap();
-    }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == text, "{file} says something else; look at the change and set UPDATE_VECTORS=1\n{text}");
 }
 
 #[test]

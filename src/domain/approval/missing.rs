@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::challenge::Challenge;
+use crate::domain::attestation::AttestationName;
 use crate::domain::role::RoleClass;
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::time::Timestamp;
@@ -19,6 +20,9 @@ pub struct Missing {
     /// Who was named to be asked and has not answered; absent where anyone entitled may.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub approvers: Vec<SpiffeId>,
+    /// What nobody who approved has attested.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attestations: Vec<AttestationName>,
     /// Until when.
     pub until: Timestamp,
 }
@@ -35,11 +39,15 @@ impl Missing {
         roles.retain(|_, open| *open > 0);
         let people = draft.requirement.required.saturating_sub(u32::try_from(votes.len()).unwrap_or(u32::MAX));
         let answered = |id: &SpiffeId| votes.iter().any(|vote| vote.principal() == id);
+        let given = |name: &AttestationName| votes.iter().any(|vote| vote.attested.iter().any(|one| one == name));
+        let attestations: Vec<_> = draft.view.attestations().keys().filter(|name| !given(name)).cloned().collect();
+        let witness = u32::from(!attestations.is_empty());
         Self {
-            // One person may hold several roles: so many people at the least.
-            approvals: roles.values().copied().fold(people, u32::max),
+            // One person may hold several roles and attest everything: so many people at the least.
+            approvals: roles.values().copied().fold(people, u32::max).max(witness),
             roles,
             approvers: draft.asked.iter().filter(|id| !answered(id)).cloned().collect(),
+            attestations,
             until: challenge.expires_at(),
         }
     }

@@ -56,7 +56,36 @@ pub fn vectors() -> Vec<Vector> {
     vectors.extend(headers());
     vectors.extend(payloads());
     vectors.extend(delegated());
+    vectors.extend(attested());
     vectors
+}
+
+/// What is attested has one spelling: names in order, each once, at least one.
+fn attested() -> Vec<Vector> {
+    let good = claims("bob", CID, SUM, 'b');
+    let head = header("EdDSA", &people::bob_x5c());
+    let with = |att: &str| jws(&head, &changed(&good, "{", &format!(r#"{{"att":{att},"#)), BOB);
+    let bad = |name: &str, what, att: &str| Vector::new(name, "statement_malformed", what, with(att));
+    let nine: Vec<String> = (1..=9).map(|i| format!("\"fact_{i}\"")).collect();
+    let long = format!("[\"{}\"]", "a".repeat(65));
+    vec![
+        Vector::new("valid-attested", "ok", "two facts", with(r#"["callback_done","identity_checked"]"#)),
+        bad("att-null", "a member without a value", "null"),
+        bad("att-empty", "nothing, spelt out", "[]"),
+        bad("att-unsorted", "out of order", r#"["identity_checked","callback_done"]"#),
+        bad("att-duplicate", "one name twice", r#"["callback_done","callback_done"]"#),
+        bad("att-bad-name", "not a name", r#"["Callback done"]"#),
+        bad("att-name-too-long", "65 characters", &long),
+        bad("att-too-many", "nine names", &format!("[{}]", nine.join(","))),
+        bad("att-text", "a text", r#""callback_done""#),
+        bad("att-object", "a name and whether it is so", r#"{"callback_done":true}"#),
+        Vector::new(
+            "att-claim-duplicate",
+            "statement_malformed",
+            "two lists",
+            with(r#"["callback_done"],"att":["identity_checked"]"#),
+        ),
+    ]
 }
 
 /// Bob's statements in somebody else's name.
