@@ -83,7 +83,7 @@ issue["decision"] := answer if {
 				props[name].type == "integer"
 				value >= -9007199254740991
 				value <= 9007199254740991
-				value == floor(value)
+				value == round(value)
 			}
 			{} <= p.con
 			every name, con in p.con {

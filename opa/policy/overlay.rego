@@ -109,6 +109,12 @@ overlay_restricted(pattern, value) if {
 # description: A number by its whole part. Undefined for what is deeper than `overlay_leaves` looks, so that it counts as restricted.
 overlay_text(leaf) := leaf if is_string(leaf)
 
+else := "-1" if {
+	# OPA takes the floor of these for 0, so the engine has none.
+	leaf > -1
+	leaf < 0
+}
+
 else := format_int(floor(leaf), 10) if {
 	is_number(leaf)
 	leaf > -9007199254740992

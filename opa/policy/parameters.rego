@@ -24,7 +24,7 @@ else if {
 	is_number(value)
 	value >= -9007199254740991
 	value <= 9007199254740991
-	value == floor(value)
+	value == round(value)
 }
 
 # METADATA

@@ -109,7 +109,7 @@ poa["decision"] := answer if {
 				props[name].type == "integer"
 				value >= -9007199254740991
 				value <= 9007199254740991
-				value == floor(value)
+				value == round(value)
 			}
 		},
 		# Constraints of the mandate: a value, or an upper bound not above the limit.

@@ -275,3 +275,12 @@ add("negated member of a loop's variable", "x := [v.n | some v in input.vs; not 
 add("negated call over a loop's variable", "x := [v.n | some v in input.vs; not f(v.a)]\n\nf(v) if v > 1", input={"vs": [{"n": 1, "a": 5}, {"n": 2}, {"n": 3, "a": 0}]})
 add("negated inside of every", "x if every v in input.vs { not v.a > 1 }", input={"vs": [{"a": 0}, {}]})
 add("negated in else", "x := 1 if {\n\tinput.z\n} else := 2 if {\n\tnot input.y > 1\n} else := 3")
+
+# --- an else that leaves its value out -------------------------------------------------------------------------------------
+add("else without a value, of a function whose head has one", "x := [f(1), f(2), f(3)]\n\nf(n) := 5 if n == 1\n\nelse if n == 2\n\nelse := 6")
+add("else without a value behind one with a value", "x := [f(1), f(2), f(3)]\n\nf(n) := 5 if {\n\tn == 1\n} else := 6 if {\n\tn == 2\n} else if {\n\tn == 3\n}")
+add("negated call that only an else without a value answers", "x if not f(2)\n\nf(n) := true if n == 1\n\nelse if n == 2")
+add("else without a value, of a rule whose head has one", "x := 5 if input.a\n\nelse if input.b", input={"b": True})
+
+# --- characters outside of the first plane ---------------------------------------------------------------------------------
+add("count of characters that are two units in UTF-16", "x := [count(v) | some v in input.vs]", input={"vs": ["\U0001f600\U0001f600", "e\u0301", "\u00e9", ""]})

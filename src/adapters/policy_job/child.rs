@@ -21,7 +21,7 @@ use crate::service::toolchain::bench::{self, Plan};
 const MEMORY: u64 = 1024 * 1024 * 1024;
 /// The most that a job may be long, beside the files.
 const MAX_JOB_BYTES: u64 = 64 * 1024 * 1024;
-const MAX_THREADS: usize = 16;
+pub(super) const MAX_THREADS: usize = 16;
 /// How long one test is repeated for its time.
 const BENCH_TIME: Duration = Duration::from_millis(200);
 const MAX_BENCH_RUNS: u64 = 10_000;
@@ -42,6 +42,7 @@ pub fn run_job_child() -> i32 {
         let said = match job {
             Job::Test(job) => test(&job, &files),
             Job::Eval(job) => eval(&job, &files),
+            Job::Lines(job) => super::lines::answer(job, &files),
             Job::Bench(job) => measure(&job, &files),
         };
         match said {
@@ -57,7 +58,7 @@ pub fn run_job_child() -> i32 {
 }
 
 /// Why a job ends before it has begun.
-enum Stop {
+pub(super) enum Stop {
     Refused(BundleError),
     Unusable(String),
 }
@@ -72,14 +73,14 @@ fn read() -> Option<(Job, BundleFiles)> {
 }
 
 /// A parent that has gone away wants nothing more.
-fn say(event: &Event) {
+pub(super) fn say(event: &Event) {
     let Ok(mut line) = serde_json::to_vec(event) else { return };
     line.push(b'\n');
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(&line).and_then(|()| out.flush());
 }
 
-fn parse(files: &BundleFiles) -> Result<Arc<Bundle>, Stop> {
+pub(super) fn parse(files: &BundleFiles) -> Result<Arc<Bundle>, Stop> {
     Bundle::parse(files).map(Arc::new).map_err(Stop::Refused)
 }
 

@@ -10,6 +10,7 @@
 //! and goes on with the rest. The child has a limit of memory and no environment. The parent never parses the texts.
 
 mod child;
+mod lines;
 mod parent;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ use crate::domain::policy::engine::{Coverage, Outcome, TestItem};
 use crate::service::toolchain::bench::BenchReport;
 
 pub use child::run_job_child;
+pub use lines::{Answered, LinesJob, eval_lines};
 pub use parent::{JobError, TestRun, bench, eval, test};
 
 /// The hidden subcommand that runs [`run_job_child`].
@@ -31,6 +33,7 @@ pub const JOB_SUBCOMMAND: &str = "__policy-job";
 enum Job {
     Test(TestJob),
     Eval(EvalJob),
+    Lines(LinesJob),
     Bench(BenchJob),
 }
 
@@ -121,6 +124,7 @@ enum Event {
     Finished(Finished),
     Coverage(Coverage),
     Evaluated(Evaluated),
+    Answered(usize, Answered),
     Benched(BenchReport),
     End,
 }

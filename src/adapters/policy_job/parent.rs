@@ -165,7 +165,7 @@ fn hear(exe: &Path, files: &BundleFiles, job: &Job, limit: Duration) -> Result<R
 }
 
 /// Runs one child to its end. The outer error is the bundle's or ours, the inner one the child's death.
-fn run(
+pub(super) fn run(
     exe: &Path,
     files: &BundleFiles,
     job: &Job,

@@ -1,18 +1,20 @@
 //! `atb policy eval`.
 
-use std::io::Read as _;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::sources::{self, Sources};
-use crate::adapters::policy_job::{self, EvalJob, Evaluated, JobError};
+use crate::adapters::policy_job::{self, EvalJob, Evaluated, JobError, LinesJob};
 use crate::cli::output;
 use crate::domain::json;
+use crate::domain::policy::PolicyFault;
 
 /// The most bytes of input.
 const MAX_INPUT: u64 = 8 * 1024 * 1024;
@@ -23,7 +25,7 @@ const MAX_INPUT: u64 = 8 * 1024 * 1024;
 /// --fail-defined, 2 it could not be.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "EXAMPLES:\n  atb policy eval -i input.json data.atb.poa.decision\n  atb policy eval --format raw 'data.atb.poa.decision.reason with input as data.atb_test.low'\n  atb policy eval --fail -d opa 'data.catalogue[\"erp.vendor.read\"]'"
+    after_help = "EXAMPLES:\n  atb policy eval -i input.json data.atb.poa.decision\n  atb policy eval --inputs inputs.jsonl data.atb.poa.decision\n  atb policy eval --format raw 'data.atb.poa.decision.reason with input as data.atb_test.low'\n  atb policy eval --fail -d opa 'data.catalogue[\"erp.vendor.read\"]'"
 )]
 pub(super) struct Args {
     /// The query.
@@ -37,6 +39,13 @@ pub(super) struct Args {
     /// Read the input from standard input.
     #[arg(short = 'I', long)]
     stdin: bool,
+    /// Evaluate a rule over many inputs, one JSON document a line, and print `{"result": …}` a line in their order: `{}`
+    /// where the rule is undefined, `{"error": "policy_…"}` where it has no answer. QUERY is the rule's path.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "stdin", "format", "metrics", "fail_defined"])]
+    inputs: Option<PathBuf>,
+    /// Engines at work at a time, with --inputs; the number of cores without it.
+    #[arg(short, long, value_name = "N", requires = "inputs")]
+    parallel: Option<usize>,
     /// More data: a .json or .yaml file, a .rego file, or a folder laid out as a bundle.
     #[arg(long, value_name = "PATH")]
     data: Vec<PathBuf>,
@@ -79,6 +88,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for path in &args.data {
         sources.add(path)?;
     }
+    if let Some(path) = &args.inputs {
+        return lines(args, &sources, path);
+    }
     let job = EvalJob {
         query: args.query.clone(),
         input: input(args)?,
@@ -109,6 +121,37 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     print(args.format, &answer);
     let defined = answer.get("result").is_some();
     Ok(if (args.fail && !defined) || (args.fail_defined && defined) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// One answer a line; exit 1 where an input has no answer, with --fail also where the rule is undefined for one.
+fn lines(args: &Args, sources: &Sources, path: &Path) -> anyhow::Result<ExitCode> {
+    let Some(rule) = args.query.strip_prefix("data.") else {
+        bail!("with --inputs the query is the path of a rule, as data.atb.poa.decision");
+    };
+    let job = LinesJob {
+        rule: rule.to_owned(),
+        inputs: Vec::new(),
+        timeout_ms: u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX),
+        parallel: args.parallel.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+    };
+    let shown = || format!("cannot read `{}`", path.display());
+    let inputs = BufReader::new(File::open(path).with_context(shown)?);
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut code = ExitCode::SUCCESS;
+    let done = policy_job::eval_lines(&std::env::current_exe()?, &sources.files, &job, inputs, |answered| {
+        let (line, failed) = match answered.answer {
+            Ok(value) => (json!({ "result": value }), false),
+            Err(PolicyFault::Undefined) => (json!({}), args.fail),
+            Err(fault) => (json!({ "error": fault.to_string() }), true),
+        };
+        if failed {
+            code = ExitCode::FAILURE;
+        }
+        writeln!(out, "{line}")
+    });
+    done.with_context(|| sources.to_string())?;
+    out.flush()?;
+    Ok(code)
 }
 
 fn input(args: &Args) -> anyhow::Result<Option<Value>> {

@@ -80,3 +80,23 @@ fn a_query_that_does_not_end_is_ended() {
     let hungry = eval(&["count(numbers.range(1, 1000000000))"]);
     assert!(hungry.code == 2 && hungry.err.contains("ended the process"), "{hungry:?}");
 }
+
+#[test]
+fn many_inputs_are_answered_one_a_line_in_their_order() {
+    let folder = bundle(&[("policy/pol.rego", POLICY)]);
+    let inputs: Vec<String> = (0..12_000).map(|n| format!("{{\"n\": {}}}", n % 20)).collect();
+    std::fs::write(folder.path().join("inputs.jsonl"), format!("{}\n\n", inputs.join("\n"))).unwrap();
+    let run = |args: &[&str]| policy(folder.path(), &[&["eval", "--inputs", "inputs.jsonl"], args].concat());
+    let many = run(&["-p", "3", "data.pol.allow"]).ok();
+    let expected: Vec<&str> = (0..12_000).map(|n| if n % 20 < 10 { "{\"result\":true}" } else { "{}" }).collect();
+    assert!(many.out.lines().eq(expected), "{}", &many.out[..200]);
+    assert_eq!(run(&["--fail", "data.pol.allow"]).code, 1);
+    let unknown = run(&["data.pol.alow"]);
+    assert!(unknown.code == 2 && unknown.err.contains("data.pol.alow is no rule of the policy"), "{unknown:?}");
+    let query = run(&["x := data.pol.allow"]);
+    assert!(query.code == 2 && query.err.contains("the path of a rule"), "{query:?}");
+    std::fs::write(folder.path().join("inputs.jsonl"), "{\"n\": 1}\n{\"n\": 1, \"n\": 2}\n{\"n\": 2}").unwrap();
+    let twice = run(&["data.pol.allow"]);
+    let said = "{\"result\":true}\n{\"error\":\"policy_error\"}\n{\"result\":true}\n";
+    assert_eq!((twice.code, twice.out.as_str()), (1, said), "a member twice is no input: {twice:?}");
+}

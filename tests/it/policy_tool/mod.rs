@@ -2,6 +2,7 @@
 
 mod bench;
 mod data_api;
+mod differential;
 mod eval;
 mod test;
 

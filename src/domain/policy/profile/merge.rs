@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use regorus::unstable::Span;
 
+use super::chains;
 use super::program::Program;
 use super::rewrite::{self, Edit};
 use super::scan::{MAX_SOURCE_BYTES, MAX_SOURCE_LINES};
@@ -104,6 +105,7 @@ fn rewritten(file: &ParsedFile<'_>, program: &Program<'_>) -> Result<String, Vec
     let imports = file.module.imports.iter().map(|import| &import.span);
     let header = std::iter::once(&file.module.package.span).chain(imports);
     let mut edits = rewrite::negations(file, program)?;
+    edits.extend(chains::implied_values(file));
     edits.extend(header.filter_map(|span| blank(&file.text, span)));
     let mut text = file.text.clone();
     rewrite::apply(&mut text, edits);

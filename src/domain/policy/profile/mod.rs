@@ -10,6 +10,7 @@
 //! does not evaluate: that a bundle prepares, ends in time and passes its tests is checked in a child process.
 
 pub mod builtins;
+mod chains;
 pub(crate) mod graph;
 pub(crate) mod lints;
 mod merge;

@@ -14,6 +14,17 @@ pub(super) const TABLE: &[Extension] = &[
     extension("base64.is_valid", 1, |_, a| Ok(Value::from(args::text(a, 0).is_ok_and(|t| base64(t).is_some())))),
     extension("base64url.decode", 1, |_, a| decoded(base64url(args::text(a, 0)?).ok_or(Stop::Undefined)?)),
     extension("ceil", 1, |_, a| near_zero("ceil", a)),
+    // regorus counts a text in UTF-16 units, OPA in characters.
+    extension("count", 1, |_, a| {
+        let count = match a.first() {
+            Some(Value::String(text)) => text.chars().count(),
+            Some(Value::Array(items)) => items.len(),
+            Some(Value::Set(items)) => items.len(),
+            Some(Value::Object(members)) => members.len(),
+            _ => return Err(Stop::Undefined),
+        };
+        u64::try_from(count).map(Value::from).map_err(|_| Stop::Undefined)
+    }),
     extension("floor", 1, |_, a| near_zero("floor", a)),
     extension("indexof", 2, |_, a| with_part("indexof", a)),
     extension("indexof_n", 2, |_, a| with_part("indexof_n", a)),

@@ -257,6 +257,10 @@ fn rewrite(source: &str, parsed: &Module) -> Option<String> {
         }
         for body in bodies.iter().filter(|body| body.is_else) {
             let end = written(&body.span).end;
+            // Behind a head with a value, regorus gives the `else` of a function none (see `profile::chains`).
+            if matches!(head, RuleHead::Func { .. }) && body.assign.is_none() {
+                inserts.push((written(&body.span).start + "else".len(), " := true"));
+            }
             match (body.query.stmts.first(), body.query.stmts.last()) {
                 (Some(first), Some(last)) if last.span.end == body.span.end => {
                     inserts.push((written(&first.span).start, "{"));
@@ -325,6 +329,10 @@ e := 1 if {
 } else if {
 \tinput.r
 }
+
+g(x) if x == 1
+
+else if x == 2
 ";
 
     #[test]
