@@ -108,6 +108,7 @@ impl World {
             exp: self.now.as_secs() + 3600,
             jti: StatementId::new(self.now, rand()),
             del: None,
+            att: atb::domain::attestation::Attested::default(),
         };
         statement.sign(svid_signer(&key).unwrap().as_ref(), &chain).unwrap()
     }
