@@ -167,7 +167,7 @@ test_constraints_known_table if every row in [
 
 test_constraints_passes_table if every row in [
 	["min", 2, [2, 3]], ["max", 2, [1, 2]], ["min_length", 2, ["ab", "abc", ["a", "b"]]], ["max_length", 2, ["a", "ab", ["a", "b"]]],
-	["min", "2", []], ["max", "2", []], ["min_length", "2", []], ["max_length", "2", []], ["min", null, []], ["max", null, []],
+	["min", "2", []], ["max", "2", []], ["min_length", "2", []], ["max_length", "2", []], ["min", null, []], ["max", null, []], ["min_length", null, []], ["max_length", null, []],
 	["eq", 2, [2]], ["in", [2, "ab"], [2, "ab"]], ["pattern", "^a", ["a", "ab", "abc"]], ["other", 2, []],
 ] {
 	values := [1, 2, 3, "a", "ab", "abc", ["a", "b"], {"a": 1, "b": 2}, null, true]

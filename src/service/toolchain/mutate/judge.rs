@@ -2,9 +2,9 @@
 //! evaluation needs; the tests that go through the changed line run first, and the first that fails ends it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::edit::{Edit, Operator};
@@ -189,7 +189,9 @@ impl Court<'_> {
         };
         let modules = self.source.bundle.modules();
         let Ok(workshop) = Workshop::open(&self.source.rego, self.source.bundle.data(), modules) else {
-            return drop(sender.send((0, Err(MutateError::Engine("the files changed while they were read".to_owned())))));
+            return drop(
+                sender.send((0, Err(MutateError::Engine("the files changed while they were read".to_owned())))),
+            );
         };
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);

@@ -191,7 +191,13 @@ pub fn run(
     let edits = chosen(all, options);
     let baseline = Baseline::measure(&source, &edits)?;
     let fast_paths: BTreeSet<String> = source.fast_paths.union(&options.fast_paths).cloned().collect();
-    let court = Court { source: &source, baseline: &baseline, edits: &edits, fast_paths: &fast_paths, noticed: Mutex::default() };
+    let court = Court {
+        source: &source,
+        baseline: &baseline,
+        edits: &edits,
+        fast_paths: &fast_paths,
+        noticed: Mutex::default(),
+    };
     let mut survived = 0;
     let verdicts = court.sit(options.jobs, &mut |done, verdict| {
         survived += usize::from(*verdict == Verdict::Survived);
