@@ -37,6 +37,7 @@ mod policy_check;
 mod policy_docs;
 mod policy_guide;
 mod policy_mutate;
+mod policy_pull_requests;
 mod policy_replay;
 mod policy_tool;
 mod process;

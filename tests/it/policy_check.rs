@@ -80,7 +80,7 @@ fn every_rule_has_a_file_that_shows_it() {
         .map(|entry| entry.unwrap().file_name().to_str().unwrap().to_owned())
         .collect();
     // Shown by tests of their own below, or a note on the base bundle.
-    let elsewhere = ["bundle-data", "unmarked-entrypoint", "untitled-rule"];
+    let elsewhere = ["bundle-data", "unmarked-entrypoint", "untitled-rule", "unbounded-parameter", "loose-pattern"];
     for rule in RuleId::ALL {
         assert!(folders.contains(rule.as_str()) || elsewhere.contains(&rule.as_str()), "{}", rule.as_str());
     }
@@ -100,6 +100,33 @@ fn data_that_do_not_load_are_found_beside_what_is_wrong_with_the_rego() {
     assert!(all.iter().any(|f| f.rule == RuleId::DeprecatedBuiltin && f.line == 3), "{all:#?}");
     let broken = found(&base_and(&[("agents/data.json", "{\n  \"a\": 1,\n")]));
     assert!(broken.iter().any(|f| f.rule == RuleId::BundleData && f.file == "agents/data.json"), "{broken:#?}");
+}
+
+#[test]
+fn what_an_act_leaves_open_is_found_at_its_parameter() {
+    let act = |properties: &str, more: &str| {
+        let text = format!(
+            "{{\n\"erp.order.read\": {{\"title\": \"t\", \"view\": \"v\", \"tier\": \"low\", \"data_class\": \"internal\",\n\
+             \"reversibility\": \"read_only\", \"bind_request\": false, \"limits\": {{}}{more},\n\
+             \"parameters\": {{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {{\n{properties}}}}}}}}}"
+        );
+        let all = found(&base_and(&[("catalogue/data.json", &text), ("low_risk_allowlist/data.json", "{}")]));
+        let of_act = all.into_iter().filter(|f| f.file == "catalogue/data.json");
+        of_act.map(|f| (f.rule.as_str(), f.line)).collect::<Vec<_>>()
+    };
+    let sound = r#""level": {"type": "string", "enum": ["a", "b"]}"#;
+    assert_eq!(act(sound, r#", "privileged": {"level": ["a"]}"#), []);
+    assert_eq!(act(sound, r#", "privileged": {"level": ["c"]}"#), [("impossible-value", 3)]);
+    assert_eq!(act(sound, r#", "example": {"level": "c"}"#), [("bundle-data", 4)]);
+    assert_eq!(act(r#""n": {"type": "integer"}"#, ""), [("unbounded-parameter", 5)]);
+    assert_eq!(
+        act(r#""n": {"type": "array", "maxItems": 3, "items": {"type": "string"}}"#, ""),
+        [("unbounded-parameter", 5)]
+    );
+    for loose in ["^a", "^(a+)+$"] {
+        let text = format!(r#""n": {{"type": "string", "maxLength": 9, "pattern": "{loose}"}}"#);
+        assert_eq!(act(&text, ""), [("loose-pattern", 5)], "{loose}");
+    }
 }
 
 #[test]

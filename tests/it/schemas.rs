@@ -264,6 +264,19 @@ fn overlays_and_what_they_use_fit() {
         &json!({"acts": {"erp.vendor.read": true}}),
         vec![("/acts/ERP", json!(true)), ("/acts/a.b", json!(1))],
     );
+    let risk: Value = serde_json::from_slice(&std::fs::read(root().join("opa/risk/data.json")).unwrap()).unwrap();
+    refuses(
+        "risk",
+        &risk,
+        vec![
+            ("/threshold", json!(101)),
+            ("/near_limit_percent", json!(0)),
+            ("/base/tier/severe", json!({"factor": "tier:severe", "points": 1})),
+            ("/base/tier/low/points", json!(-1)),
+            ("/points/near_limit", json!("10")),
+            ("/calendar", json!("")),
+        ],
+    );
     let bound = json!({"spiffe://atb.dev/agent/a": {"operator": "dave", "workspace": "default", "platform": {
         "authorities": [format!("sha-256:{}", "ab".repeat(32))], "connectors": ["erp"], "max_svid_seconds": 3600}}});
     fits("agents", &bound);

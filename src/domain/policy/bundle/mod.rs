@@ -185,6 +185,25 @@ pub fn data_document(files: &BundleFiles) -> Result<Map<String, Value>, BundleEr
     data::read(files).map(|data| data.document).map_err(BundleError::new)
 }
 
+/// The data files as texts, to say where a member of the data document is written.
+#[derive(Debug)]
+pub struct DataPlaces(Data);
+
+impl DataPlaces {
+    /// Of these files.
+    ///
+    /// # Errors
+    /// As [`data_document`].
+    pub fn read(files: &BundleFiles) -> Result<Self, BundleError> {
+        data::read(files).map(Self).map_err(BundleError::new)
+    }
+
+    /// Where `pointer`, counted from the top member `root`, stands: the best place that can be named.
+    pub fn of(&self, root: &str, pointer: &str) -> Place<'_> {
+        self.0.place(root, pointer)
+    }
+}
+
 /// The revision that the manifest names, or one of the digest.
 fn revision(manifest: &Manifest, digest: Sha256Digest) -> Result<Revision, BundleError> {
     if let Some(named) = manifest.revision() {

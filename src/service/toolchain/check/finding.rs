@@ -120,6 +120,10 @@ rules! {
     RuleName = "rule-name", Warning;
     /// A test outside of a file of tests.
     MisplacedTest = "misplaced-test", Warning;
+    /// A parameter of an act without a bound.
+    UnboundedParameter = "unbounded-parameter", Warning;
+    /// A pattern that matches a part of a value, or repeats a repetition without bound.
+    LoosePattern = "loose-pattern", Warning;
     /// A rule that ATB asks for and that is not marked as an entry point.
     UnmarkedEntrypoint = "unmarked-entrypoint", Note;
     /// A rule without a title.

@@ -8,6 +8,7 @@
 //! files do not parse; then what depends on all names is left out. Every rule has a stable name ([`RuleId`]).
 //! It does not evaluate and does not run tests.
 
+mod acts;
 mod builtins;
 mod conflict;
 mod finding;
@@ -76,6 +77,7 @@ pub fn check(files: &BundleFiles, options: Options) -> Vec<Finding> {
             findings.extend(reach::check(&subject));
         }
     }
+    findings.extend(data.iter().flat_map(|data| acts::check(files, data)));
     findings.extend(metadata::check(&parsed, options));
     findings.extend(names(&parsed));
     settled(findings)

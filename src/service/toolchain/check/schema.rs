@@ -52,14 +52,36 @@ static SCHEMAS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
         "approvers",
         "agents",
         "workspaces",
+        "overlay",
+        "environments",
+        "teams",
+        "calendars",
+        "freezes",
+        "rates",
+        "low-risk-allowlist",
+        "risk",
         "leg-template"
     );
     let read = |(name, text): (&str, &str)| Some((format!("{name}.schema.json"), serde_json::from_str(text).ok()?));
     texts.into_iter().filter_map(read).collect()
 });
 
-/// Documents of the data that have a schema; of `leg_templates` each entry has it.
-const DATA: [&str; 5] = ["catalogue", "tiers", "approvers", "agents", "workspaces"];
+/// Documents of the data and their schemas; of `leg_templates` each entry has one.
+const DATA: [(&str, &str); 13] = [
+    ("catalogue", "catalogue"),
+    ("tiers", "tiers"),
+    ("approvers", "approvers"),
+    ("agents", "agents"),
+    ("workspaces", "workspaces"),
+    ("environments", "environments"),
+    ("teams", "teams"),
+    ("calendars", "calendars"),
+    ("freezes", "freezes"),
+    ("maintenance", "freezes"),
+    ("rates", "rates"),
+    ("low_risk_allowlist", "low-risk-allowlist"),
+    ("risk", "risk"),
+];
 
 /// What a value can be.
 #[derive(Debug, Clone)]
@@ -103,8 +125,8 @@ impl<'a> Shape<'a> {
 
     /// A document of the data.
     pub(super) fn document(name: &str, data: Option<&'a Value>) -> Self {
-        if DATA.contains(&name) {
-            let found = SCHEMAS.get_key_value(&format!("{name}.schema.json"));
+        if let Some((_, schema)) = DATA.iter().find(|(document, _)| *document == name) {
+            let found = SCHEMAS.get_key_value(&format!("{schema}.schema.json"));
             return found.map_or_else(Self::any, |(doc, node)| Self::schema(doc, node));
         }
         if name == "leg_templates" {

@@ -7,6 +7,7 @@
 //!
 //! The typed form is for checks and tools; the rules read the data as written.
 
+pub mod risk;
 mod tighten;
 pub mod values;
 
@@ -18,7 +19,7 @@ use serde_json::Value;
 use super::data::Data;
 use super::directory::{ActPattern, Directories, Workspace};
 use super::finding::{BundleError, Finding};
-use super::typed_or_empty;
+use super::{typed, typed_or_empty};
 use crate::domain::action::ActionName;
 use crate::domain::catalogue::{Catalogue, Tier};
 use crate::domain::id::WorkspaceId;
@@ -26,6 +27,7 @@ use crate::domain::json::{self, Object};
 use crate::domain::policy::{Environment, RiskScore};
 use crate::domain::role::RoleClass;
 
+use risk::RiskTable;
 use values::{Calendar, Instant, Label, LinearPattern, PathPrefix, Reason, Window};
 
 /// What one environment or workspace asks beyond the base.
@@ -191,6 +193,8 @@ pub struct Overlays {
     pub rates: Vec<Rate>,
     /// `data.low_risk_allowlist`.
     pub low_risk: LowRiskAllowlist,
+    /// `data.risk`; without it nothing asks for more approvals by risk.
+    pub risk: Option<RiskTable>,
 }
 
 impl Overlays {
@@ -211,6 +215,7 @@ impl Overlays {
             maintenance: typed_or_empty(data, "maintenance")?,
             rates: typed_or_empty(data, "rates")?,
             low_risk: typed_or_empty(data, "low_risk_allowlist")?,
+            risk: data.member("risk").map(|_| typed(data, "risk")).transpose()?,
         };
         let findings = tighten::findings(&overlays, data, catalogue, directories)?;
         if findings.is_empty() { Ok(overlays) } else { Err(BundleError::new(findings)) }

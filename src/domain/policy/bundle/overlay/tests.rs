@@ -240,3 +240,50 @@ fn a_value_that_the_rules_could_not_use_is_refused() {
         }
     }
 }
+
+#[test]
+fn points_that_the_policy_could_not_add_up_are_refused() {
+    let part = |kind: &str, name: &str, points: u64| json!({"factor": format!("{kind}:{name}"), "points": points});
+    let kind = |kind: &str, names: &[&str]| -> Value {
+        names.iter().map(|name| ((*name).to_owned(), part(kind, name, 25))).collect::<serde_json::Map<_, _>>().into()
+    };
+    let risk = json!({
+        "threshold": 60, "near_limit_percent": 80, "calendar": "office",
+        "base": {
+            "tier": kind("tier", &["low", "medium", "high", "critical"]),
+            "data_class": kind("data_class", &["public", "internal", "confidential", "personal", "sensitive"]),
+            "reversibility": kind("reversibility", &["read_only", "reversible", "externally_reversible", "irreversible"]),
+            "environment": kind("environment", &["production", "staging", "development"]),
+        },
+        "points": {"near_limit": 10, "outside_hours": 0, "privileged_target": 100},
+    });
+    let with = |pointer: &str, value: Value| {
+        let mut data = sound();
+        data["risk"] = risk.clone();
+        let (parent, member) = pointer.rsplit_once('/').unwrap();
+        match value {
+            Value::Null => drop(data.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(member)),
+            value => data.pointer_mut(parent).unwrap()[member] = value,
+        }
+        load(&data)
+    };
+    assert!(with("/risk/threshold", json!(0)).is_ok());
+    for (pointer, value, what) in [
+        ("/risk/threshold", Value::Null, "threshold"),
+        ("/risk/threshold", json!(101), "0 to 100"),
+        ("/risk/near_limit_percent", json!(0), "no share"),
+        ("/risk/calendar", json!("moon"), "no calendar `moon`"),
+        ("/risk/base/tier/low", Value::Null, "are missing"),
+        ("/risk/base/environment", Value::Null, "are missing"),
+        ("/risk/base/tier/severe", part("tier", "severe", 1), "nothing has this name"),
+        ("/risk/base/mood", json!({}), "nothing reads"),
+        ("/risk/base/tier/low/factor", json!("tier:high"), "is `tier:low`"),
+        ("/risk/base/tier/low/points", json!(-1), "0 to 100"),
+        ("/risk/base/tier/critical/points", json!(26), "add up to 101"),
+        ("/risk/points/near_limit", Value::Null, "near_limit"),
+        ("/risk/discount", json!(5), "discount"),
+    ] {
+        let error = with(pointer, value).expect_err(pointer);
+        assert!(error.contains(what) && error.starts_with("risk/data.json:"), "{pointer}: {error}");
+    }
+}

@@ -37,6 +37,7 @@ pub(super) fn findings(
     check.periods("maintenance", overlays.maintenance.iter().map(|(id, period)| (id.as_str(), period)));
     check.rates("rates", "", &overlays.rates);
     check.low_risk();
+    check.risk();
     check.platforms();
     Ok(check.findings)
 }
@@ -181,6 +182,13 @@ impl Check<'_> {
             };
             let fix = "list acts of tier low that are read_only; every other act needs a mandate";
             self.find("low_risk_allowlist", &format!("/acts/{act}"), what, fix);
+        }
+    }
+
+    fn risk(&mut self) {
+        let Some(risk) = &self.overlays.risk else { return };
+        for (pointer, what) in risk.defects(&self.overlays.calendars) {
+            self.find("risk", &pointer, what, "give every name its points, as the policy adds them up");
         }
     }
 

@@ -3,7 +3,10 @@
 //! No history exercises a path that is new: an act that nobody could ask for, an approver who was not there. So the two
 //! data documents are compared member by member. What is known to permit more is named by its kind; under the roots whose
 //! members restrict, whatever went or changed is named, because whether a changed calendar is stricter is not decided
-//! here. Does not read Rego: what a changed rule does is the history's to show.
+//! here. Does not read Rego: what a changed rule does is the history's to show. Of the acts, the tiers and the people
+//! here; of the legal templates and the risk in `ground`.
+
+mod ground;
 
 use std::collections::BTreeSet;
 
@@ -31,6 +34,14 @@ const RESTRICTING: [&str; 6] = ["environments", "teams", "calendars", "freezes",
 const UPPER: [&str; 2] = ["max", "max_length"];
 const LOWER: [&str; 2] = ["min", "min_length"];
 
+/// What an act is graded by, each from harmless to dangerous: its tier, what its answers oblige to, whether it may go
+/// without a mandate, and its risk hang on them.
+const GRADES: [(&str, &str, &[&str]); 3] = [
+    ("tier_lowered", "tier", &["low", "medium", "high", "critical"]),
+    ("class_lowered", "data_class", &["public", "internal", "confidential", "personal", "sensitive"]),
+    ("reversibility_lowered", "reversibility", &["read_only", "reversible", "externally_reversible", "irreversible"]),
+];
+
 /// Everything that the candidate loosens, in the order of the data.
 pub fn loosenings(base: &Map<String, Value>, candidate: &Map<String, Value>) -> Vec<Loosening> {
     let mut found = Found(Vec::new());
@@ -41,6 +52,8 @@ pub fn loosenings(base: &Map<String, Value>, candidate: &Map<String, Value>) -> 
     found.workspaces(member(base, "workspaces"), member(candidate, "workspaces"));
     found.roles(member(base, "roles"), member(candidate, "roles"));
     found.allowlist(member(base, "low_risk_allowlist"), member(candidate, "low_risk_allowlist"));
+    found.templates(member(base, "leg_templates"), member(candidate, "leg_templates"));
+    found.risk(base.get("risk"), candidate.get("risk"));
     for root in RESTRICTING {
         found.restricting(&format!("/{root}"), None, base.get(root), candidate.get(root));
     }
@@ -66,11 +79,12 @@ impl Found {
     }
 
     fn act(&mut self, at: &str, act: &str, from: &Value, to: &Value) {
-        const TIERS: [&str; 4] = ["low", "medium", "high", "critical"];
-        let rank =
-            |entry: &Value| TIERS.iter().position(|tier| entry.get("tier").and_then(Value::as_str) == Some(tier));
-        if rank(to) < rank(from) {
-            self.add("tier_lowered", format!("{at}/tier"), Some(act), from.get("tier"), to.get("tier"));
+        for (kind, name, order) in GRADES {
+            let of = |entry: &Value| entry.get(name).and_then(Value::as_str).map(str::to_owned);
+            let rank = |entry: &Value| order.iter().position(|grade| of(entry).as_deref() == Some(grade));
+            if rank(to) < rank(from) {
+                self.add(kind, format!("{at}/{name}"), Some(act), from.get(name), to.get(name));
+            }
         }
         if from.get("bind_request") == Some(&Value::Bool(true)) && to.get("bind_request") != Some(&Value::Bool(true)) {
             let (from, to) = (from.get("bind_request"), to.get("bind_request"));
@@ -311,122 +325,4 @@ fn brief(value: Option<&Value>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn data() -> Value {
-        json!({
-            "catalogue": {"erp.order.create": {"tier": "high", "bind_request": true, "max_ttl_seconds": 60,
-                "approval": {"approvals": 3, "roles": {"finance": 1}}, "attestations": {"four_eyes": "…"},
-                "privileged": {"role": ["admin", "owner"]}, "loggable": ["currency"], "parameters": {"type": "object"},
-                "limits": {"amount": {"max": 100, "min": 1}, "currency": {"in": ["EUR", "USD"]}, "name": {"pattern": "^a"}}}},
-            "tiers": {"high": {"approvals": 2, "roles": {"executive": 1}, "delegable": false, "ticket": true,
-                "challenge_seconds": 3600, "max_ttl_seconds": 300}},
-            "approvers": {"spiffe://a/x": {"person": "x", "roles": ["cfo"], "tiers": ["high"], "acts": ["erp.*"],
-                "workspaces": ["default"], "valid_until": "2026-12-31"}},
-            "agents": {"spiffe://a/g": {"operator": "o", "workspace": "default", "platform": {"connectors": ["erp"]}}},
-            "workspaces": {"default": {"free_form_leg": false, "denied": ["erp.*"], "risk_threshold": 50}},
-            "environments": {"production": {"rates": [{"max": 5}]}},
-            "calendars": {"office": {"timezone": "Europe/Berlin"}},
-            "freezes": {"q4": {"acts": ["*"]}},
-            "roles": {"executive": {"cfo": true}},
-            "low_risk_allowlist": {"acts": {"erp.vendor.read": true}},
-        })
-    }
-
-    fn between(base: &Value, candidate: &Value) -> Vec<(&'static str, String)> {
-        loosenings(base.as_object().unwrap(), candidate.as_object().unwrap())
-            .into_iter()
-            .map(|l| (l.kind, l.at))
-            .collect()
-    }
-
-    /// One row a loosening: where, what it becomes (null: it goes), and the kind.
-    fn rows() -> Vec<(&'static str, Value, &'static str)> {
-        vec![
-            ("/catalogue/erp.order.create/tier", json!("medium"), "tier_lowered"),
-            ("/catalogue/erp.order.create/bind_request", json!(false), "binding_dropped"),
-            ("/catalogue/erp.order.create/max_ttl_seconds", json!(61), "life_longer"),
-            ("/catalogue/erp.order.create/max_ttl_seconds", Value::Null, "life_longer"),
-            ("/catalogue/erp.order.create/approval/approvals", json!(2), "approvals_fewer"),
-            ("/catalogue/erp.order.create/approval/roles/finance", Value::Null, "roles_fewer"),
-            ("/catalogue/erp.order.create/attestations/four_eyes", Value::Null, "restriction_removed"),
-            ("/catalogue/erp.order.create/privileged/role", json!(["admin"]), "restriction_removed"),
-            ("/catalogue/erp.order.create/loggable", json!(["currency", "iban"]), "loggable_added"),
-            ("/catalogue/erp.order.create/parameters", json!({}), "parameters_changed"),
-            ("/catalogue/erp.order.create/limits/amount/max", json!(101), "limit_widened"),
-            ("/catalogue/erp.order.create/limits/amount/min", json!(0), "limit_widened"),
-            ("/catalogue/erp.order.create/limits/amount/max", Value::Null, "limit_widened"),
-            ("/catalogue/erp.order.create/limits/amount/max", json!("101"), "limit_widened"),
-            ("/catalogue/erp.order.create/limits/currency/in", json!(["EUR", "CHF"]), "limit_widened"),
-            ("/catalogue/erp.order.create/limits/name/pattern", json!("^."), "limit_widened"),
-            ("/catalogue/erp.new", json!({"tier": "low"}), "act_added"),
-            ("/tiers/high/approvals", json!(1), "approvals_fewer"),
-            ("/tiers/high/roles/executive", json!(0), "roles_fewer"),
-            ("/tiers/high/delegable", json!(true), "delegable_widened"),
-            ("/tiers/high/ticket", json!(false), "ticket_dropped"),
-            ("/tiers/high/challenge_seconds", json!(7200), "challenge_longer"),
-            ("/tiers/high/max_ttl_seconds", json!(600), "life_longer"),
-            ("/approvers/spiffe:~1~1a~1y", json!({"tiers": ["low"]}), "approver_added"),
-            ("/approvers/spiffe:~1~1a~1x/tiers", json!(["high", "critical"]), "approver_widened"),
-            ("/approvers/spiffe:~1~1a~1x/person", json!("y"), "approver_widened"),
-            ("/approvers/spiffe:~1~1a~1x/valid_until", Value::Null, "approver_widened"),
-            ("/agents/spiffe:~1~1a~1h", json!({"operator": "o", "workspace": "default"}), "agent_added"),
-            ("/agents/spiffe:~1~1a~1g/operator", json!("p"), "agent_changed"),
-            ("/agents/spiffe:~1~1a~1g/platform", Value::Null, "restriction_removed"),
-            ("/workspaces/default/free_form_leg", json!(true), "free_form_allowed"),
-            ("/workspaces/default/denied", json!([]), "restriction_removed"),
-            ("/workspaces/default/risk_threshold", json!(60), "restriction_changed"),
-            ("/environments/production/rates", json!([{"max": 6}]), "restriction_removed"),
-            ("/calendars/office/timezone", json!("UTC"), "restriction_changed"),
-            ("/freezes/q4", Value::Null, "restriction_removed"),
-            ("/roles/executive/intern", json!(true), "role_class_widened"),
-            ("/low_risk_allowlist/acts/crm.account.read", json!(true), "allowlist_added"),
-        ]
-    }
-
-    fn with(pointer: &str, value: &Value) -> Value {
-        let mut changed = data();
-        let (parent, name) = pointer.rsplit_once('/').unwrap();
-        if changed.pointer(parent).is_none() {
-            changed[parent.trim_start_matches('/')] = json!({});
-        }
-        let members = changed.pointer_mut(parent).unwrap().as_object_mut().unwrap();
-        let name = name.replace("~1", "/");
-        if value.is_null() {
-            drop(members.remove(&name))
-        } else {
-            drop(members.insert(name, value.clone()))
-        }
-        changed
-    }
-
-    #[test]
-    fn each_loosening_of_the_data_is_found_once_under_its_name_and_place() {
-        for (pointer, value, kind) in rows() {
-            assert_eq!(between(&data(), &with(pointer, &value)), [(kind, pointer.to_owned())], "{pointer} {value}");
-        }
-    }
-
-    #[test]
-    fn what_tightens_is_no_loosening() {
-        assert!(between(&data(), &data()).is_empty());
-        for (pointer, value) in [
-            ("/catalogue/erp.order.create/tier", json!("critical")),
-            ("/catalogue/erp.order.create/max_ttl_seconds", json!(30)),
-            ("/catalogue/erp.order.create/limits/amount/max", json!(99)),
-            ("/catalogue/erp.order.create/limits/currency/in", json!(["EUR"])),
-            ("/catalogue/erp.order.create/limits/bic", json!({"pattern": "^x"})),
-            ("/catalogue/erp.order.create", Value::Null),
-            ("/tiers/high/approvals", json!(3)),
-            ("/approvers/spiffe:~1~1a~1x", Value::Null),
-            ("/workspaces/default/denied", json!(["erp.*", "crm.*"])),
-            ("/freezes/q5", json!({"acts": ["*"]})),
-            ("/low_risk_allowlist/acts/erp.vendor.read", Value::Null),
-        ] {
-            assert_eq!(between(&data(), &with(pointer, &value)), [], "{pointer} {value}");
-        }
-    }
-}
+mod tests;
