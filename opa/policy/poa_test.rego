@@ -121,6 +121,11 @@ test_poa_personal_data_obliges if {
 	call(put(doc, "/poa/con", {})).obligations == [{"type": "redact_response_log"}]
 }
 
+test_poa_personal_data_obliges_where_all_gates_are_open if {
+	personal := call_in(changed({"catalogue": {"erp.vendor.read": {"data_class": "personal"}}}), low)
+	[personal.allow, personal.obligations] == [true, [{"type": "redact_response_log"}]]
+}
+
 test_poa_undefined_policy_says_so if data.atb.report_undefined.reason == "policy_undefined"
 
 # A hole in the findings must not permit: behind a closed gate the long form decides.

@@ -35,6 +35,7 @@ mod policy_bundle;
 mod policy_check;
 mod policy_docs;
 mod policy_mutate;
+mod policy_pull_requests;
 mod policy_replay;
 mod policy_tool;
 mod process;

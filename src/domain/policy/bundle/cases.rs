@@ -212,6 +212,8 @@ fn case(place: Place<'_>, raw: RawCase) -> Result<Case, String> {
         Pointer::parse(text).ok_or_else(|| format!("`{text}` is not a JSON Pointer to a member, `/a/b` (RFC 6901)"))
     };
     let expect = match (raw.expect, raw.undefined) {
+        // Every object has no members in particular.
+        (Some(Value::Object(part)), false) if part.is_empty() => return Err(format!("`{name}` expects nothing")),
         (Some(part), false) => Expectation::Part(part),
         (None, true) => Expectation::Undefined,
         _ => return Err(format!("`{name}` needs either `expect` or `undefined: true`")),
@@ -285,6 +287,7 @@ one:
         for (from, to, line) in [
             ("remove:", "removes:", 7),
             ("expect: {allow: false}", "expect: {allow: false}\n      undefined: true", 5),
+            ("expect: {allow: false}", "expect: {}", 5),
             ("undefined: true", "undefined: false", 9),
             ("name: second", "name: first", 9),
             ("[/poa/act]", "[poa.act]", 5),
