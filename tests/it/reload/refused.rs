@@ -35,8 +35,9 @@ const DEFECTS: [Defect; 4] = [
     Defect(
         "an endless rule",
         |home| {
-            let text = "package x_test\n\ntest_a if count(numbers.range(1, 1000000000)) > 0\n";
-            write(home, "opa/policy/x_test.rego", text);
+            let doubled: String = (0..24).map(|i| format!("\ta{} := concat(\"\", [a{i}, a{i}])\n", i + 1)).collect();
+            let text = format!("\ta0 := \"{}\"\n{doubled}\tcount(a24) > 0\n", "x".repeat(900));
+            write(home, "opa/policy/x_test.rego", &format!("package x_test\n\ntest_a if {{\n{text}}}\n"));
         },
         "bundle_too_expensive",
         "",

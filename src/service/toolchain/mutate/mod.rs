@@ -119,6 +119,11 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Whether mutants were made and none of them loads, so that nothing was tried.
+    pub fn nothing_tried(&self) -> bool {
+        self.mutants == 0 && self.stillborn > 0
+    }
+
     /// Killed by born, in hundredths of a per cent, without accepted survivors; 100 % where there is none.
     pub fn score(&self) -> u32 {
         let all = self.mutants.saturating_sub(self.accepted);

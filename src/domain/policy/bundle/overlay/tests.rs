@@ -278,7 +278,7 @@ fn points_that_the_policy_could_not_add_up_are_refused() {
         ("/risk/base/tier/severe", part("tier", "severe", 1), "nothing has this name"),
         ("/risk/base/mood", json!({}), "nothing reads"),
         ("/risk/base/tier/low/factor", json!("tier:high"), "is `tier:low`"),
-        ("/risk/base/tier/low/points", json!(-1), "0 to 100"),
+        ("/risk/base/tier/low/points", json!(-1), "invalid value"),
         ("/risk/base/tier/critical/points", json!(26), "add up to 101"),
         ("/risk/points/near_limit", Value::Null, "near_limit"),
         ("/risk/discount", json!(5), "discount"),

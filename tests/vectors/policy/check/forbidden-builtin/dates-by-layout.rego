@@ -1,0 +1,4 @@
+package x
+
+a := time.parse_ns("2006", input.workspace)
+# expect: 3:6

@@ -1,0 +1,4 @@
+package x
+
+a if glob.match("a.*", [], input.workspace)
+# expect: 3:6
