@@ -127,7 +127,8 @@ fn a_folder_an_archive_and_their_signatures_are_one_bundle() {
 #[test]
 fn what_was_done_to_a_folder_after_it_was_signed_is_named() {
     let desk = Desk::new();
-    let changes: [(&str, fn(&Path)); 6] = [
+    type Change = fn(&Path);
+    let changes: [(&str, Change); 6] = [
         ("bundle_file_changed", |dir| {
             let path = dir.join("policy/poa.rego");
             fs::write(&path, fs::read_to_string(&path).unwrap() + "\n").unwrap();
@@ -235,7 +236,7 @@ fn the_page_about_releases_works_as_it_is_written() {
     copy(&root().join("opa"), &folder.path().join("opa"));
     let page = fs::read_to_string(root().join("docs/policy-releases.md")).unwrap();
     let bin = Path::new(env!("CARGO_BIN_EXE_atb")).parent().unwrap();
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let path = format!("{}:{}", bin.display(), std::env::var_os("PATH").unwrap().to_string_lossy());
     let mut ran = 0;
     for block in page.split("\n```sh").skip(1) {
         let (kind, rest) = block.split_once('\n').unwrap();

@@ -1,12 +1,5 @@
 //! `atb policy check`: one defect a file, each found by its rule at its place; the formats that others read.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -183,7 +176,6 @@ fn printed(format: &str) -> (i32, String) {
 }
 
 /// Compares with `tests/golden/policy_check.<name>`; `ATB_BLESS=1` writes it.
-#[expect(clippy::disallowed_methods, reason = "the switch that writes golden files")]
 fn golden(name: &str, text: &str) {
     let path = root().join("tests/golden").join(name);
     if std::env::var_os("ATB_BLESS").is_some() {

@@ -1,7 +1,5 @@
 //! `atb policy docs`: pages from the bundle alone, the same bytes every time.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -39,7 +37,6 @@ fn book(folder: &Path) -> String {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the switch that writes golden files")]
 fn the_pages_of_a_small_bundle_are_these() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();

@@ -1,12 +1,5 @@
 //! `atb policy mutate`: a small bundle whose tests leave known gaps.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -154,7 +147,6 @@ fn a_mutant_that_does_not_end_is_noticed_by_its_time() {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the switch that writes golden files")]
 fn the_markdown_for_a_pull_request_is_this() {
     let output = mutate(&bundle(), &["--file", "poa.rego", "--format", "markdown"]);
     let text = String::from_utf8(output.stdout).unwrap();

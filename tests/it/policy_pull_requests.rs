@@ -218,7 +218,7 @@ fn each(all: &BTreeMap<String, PullRequest>, judge: impl Fn(&PullRequest) -> Res
         }
     };
     let machine = std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get);
-    std::thread::scope(|scope| (0..machine.clamp(2, 8)).for_each(|_| drop(scope.spawn(&work))));
+    std::thread::scope(|scope| (0..machine.clamp(2, 8)).for_each(|_| drop(scope.spawn(work))));
     wrong.into_inner().unwrap().join("\n")
 }
 

@@ -186,14 +186,13 @@ impl Lint<'_, '_> {
                 "pass it as an argument",
             );
         }
-        match &stmt.literal {
-            Literal::SomeVars { span, .. } => self.refuse(
+        if let Literal::SomeVars { span, .. } = &stmt.literal {
+            self.refuse(
                 "profile/some-without-in",
                 span,
                 "`some x` without `in`",
                 "write `some x in xs` or `some i, x in xs`",
-            ),
-            _ => {}
+            )
         }
         if let Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } = &stmt.literal
             && !matches!(expr.as_ref(), Expr::Membership { .. })

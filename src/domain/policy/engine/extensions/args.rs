@@ -4,7 +4,7 @@ use regorus::Value;
 
 use super::Stop;
 
-pub(super) fn text<'v>(args: &'v [Value], at: usize) -> Result<&'v str, Stop> {
+pub(super) fn text(args: &[Value], at: usize) -> Result<&str, Stop> {
     match args.get(at) {
         Some(Value::String(text)) => Ok(text),
         _ => Err(Stop::Undefined),
@@ -23,6 +23,6 @@ pub(super) fn integer(args: &[Value], at: usize) -> Result<i64, Stop> {
 }
 
 /// Refuses a text longer than `bound` bytes.
-pub(super) fn short<'v>(text: &'v str, bound: usize) -> Result<&'v str, Stop> {
+pub(super) fn short(text: &str, bound: usize) -> Result<&str, Stop> {
     if text.len() > bound { Err(Stop::Bound("a text longer than the bound")) } else { Ok(text) }
 }

@@ -16,7 +16,7 @@ const MAX_NESTED: usize = 4;
 
 pub(super) const TABLE: &[Extension] = &[
     extension("io.jwt.decode", 1, |_, a| decode(args::text(a, 0)?)),
-    extension("io.jwt.decode_verify", 2, |session, a| decode_verify(session, a)),
+    extension("io.jwt.decode_verify", 2, decode_verify),
     extension("io.jwt.verify_rs256", 2, |_, a| verify("RS256", a)),
     extension("io.jwt.verify_rs384", 2, |_, a| verify("RS384", a)),
     extension("io.jwt.verify_rs512", 2, |_, a| verify("RS512", a)),
@@ -94,7 +94,7 @@ fn decoded_text(part: &str) -> Result<String, Stop> {
 pub(super) fn base64url(text: &str) -> Option<Vec<u8>> {
     let text: Vec<u8> = text.bytes().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
     let padded = text.iter().rev().take_while(|b| **b == b'=').count();
-    if padded > 2 || (padded > 0 && text.len() % 4 != 0) {
+    if padded > 2 || (padded > 0 && !text.len().is_multiple_of(4)) {
         return None;
     }
     let digits = text.get(..text.len() - padded)?;
@@ -219,7 +219,7 @@ impl Constraints {
             }
         }
         // Either a secret or keys, not both and not neither.
-        if constraints.keys.is_some() == !constraints.secret.is_empty() {
+        if constraints.keys.is_some() != constraints.secret.is_empty() {
             return Err(Stop::Undefined);
         }
         constraints.time = match time {
