@@ -59,11 +59,13 @@ pub fn allowed() -> &'static [&'static str] {
 }
 
 /// Whether OPA has a builtin of that name, allowed or not.
+#[cfg(feature = "service")]
 pub(crate) fn exists(name: &str) -> bool {
     find(name).is_some()
 }
 
 /// How many arguments a builtin takes.
+#[cfg(feature = "service")]
 pub(crate) fn arity(name: &str) -> Option<usize> {
     find(name).map(|builtin| builtin.arguments)
 }

@@ -38,6 +38,7 @@ impl MergedModule {
     }
 
     /// The same package with one of its files changed; the text of the others stays as it is.
+    #[cfg(feature = "service")]
     pub(super) fn with_file(&self, changed: &ParsedFile<'_>, program: &Program<'_>) -> Result<Self, Vec<Finding>> {
         let lines: Vec<&str> = self.source.split_inclusive('\n').collect();
         let part = |from: usize, to: usize| lines.get(from..to).unwrap_or_default().concat();

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A text outside of the profile is refused with file, line and column. What regorus reads differently from OPA and can
-//! be put so that it does not, is ([`rewrite`]); the lines stay those of the file. The profile
+//! be put so that it does not, is (`rewrite`); the lines stay those of the file. The profile
 //! does not evaluate: that a bundle prepares, ends in time and passes its tests is checked in a child process.
 
 pub mod builtins;
@@ -18,6 +18,8 @@ pub(crate) mod program;
 mod rewrite;
 pub(crate) mod scan;
 pub(crate) mod syntax;
+// For the toolchain, which is a layer above.
+#[cfg(feature = "service")]
 mod workshop;
 
 use std::collections::BTreeSet;
@@ -29,6 +31,7 @@ pub use merge::MergedModule;
 pub(in crate::domain::policy) use program::head;
 pub use scan::{MAX_NESTING, MAX_SOURCE_BYTES, MAX_SOURCE_LINES};
 pub(in crate::domain::policy) use syntax::{Node, parse_module, walk_statement};
+#[cfg(feature = "service")]
 pub(crate) use workshop::Workshop;
 
 use super::bundle::{Finding, Place};

@@ -1,6 +1,6 @@
 //! Builtins of OPA that regorus lacks, answers differently or does not bound.
 //!
-//! Every one is a function of its arguments and of [`Session`], which holds the question's time and nothing else: no
+//! Every one is a function of its arguments and of `Session`, which holds the question's time and nothing else: no
 //! clock, no network, no key but those in the arguments. What OPA calls a builtin error is *undefined* here, as OPA's
 //! is outside of strict mode. What exceeds a bound of ours is an error of the whole question, so a denial: regorus
 //! drops an error inside of one of several definitions of a function, so the session remembers it.
