@@ -77,3 +77,5 @@ test_act_cap_is_the_shorter if ask("cap", critical, world) == 120
 test_act_cap_of_the_tier if ask("cap", low, world) == 300
 
 test_act_tier_without_row if call_in(put(world, "/tiers", {}), low).reason == "unknown_act"
+
+test_act_unknown_lives_for_no_time if data.atb.act_cap == 0 with input as put(low, "/poa/act", "erp.nothing")

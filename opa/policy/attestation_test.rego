@@ -34,6 +34,14 @@ test_attestation_in_a_constraint_or_a_parameter_is_none if {
 	call_in(sworn, doc).allow == false
 }
 
+# Named as a parameter of the act, so that nothing but the attestation is missing.
+test_attestation_is_not_a_constraint_of_its_name if {
+	asked := changed({"catalogue": {"sap.vendor.change": {"attestations": {"reason": "I know the reason"}}}})
+	decision := call_in(asked, put(put(high, "/poa/con/reason", "moved"), "/request/params/reason", "moved"))
+	decision.missing == ["attestation:reason"]
+	{one.rule | some one in decision.violations} == {"attestation_missing"}
+}
+
 test_attestation_keeps_an_assessment_open if {
 	ask("assessment", drop(high, "/poa/leg/dual_control"), sworn).met == false
 	ask("assessment", drop(attests(["called_back"], ["four_eyes"]), "/poa/leg/dual_control"), sworn).met == true
