@@ -178,3 +178,10 @@ test_constraints_of_no_mandate_are_not_listed if {
 	found := {[violation.rule, violation.pointer] | some violation in anywhere("call", put(low, "/poa", 5)).violations}
 	every finding in found { finding[0] != "constraint_invalid" }
 }
+
+test_constraints_sizes_are_of_texts_and_lists if {
+	data.atb.constraints_known("max_length", 2, "array")
+	data.atb.constraints_known("min_length", 0, "string")
+	not data.atb.constraints_known("max_length", -1, "array")
+	not data.atb.constraints_known("max_length", 2, "number")
+}

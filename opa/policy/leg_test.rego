@@ -151,3 +151,9 @@ test_leg_commitment_table if every row in [
 ] {
 	count([1 | data.atb.leg_committed(row[0])]) == count([1 | row[1]])
 }
+
+test_leg_rare_bases if every basis in ["VITAL", "PUBLIC_TASK"] {
+	form := object.union(data.leg_templates["legitimate-interest"], {"basis": basis})
+	doc := put(put(low, "/poa/leg/template/id", "legitimate-interest"), "/poa/leg/basis", basis)
+	data.atb.leg_ok with input as doc with data.leg_templates as {"legitimate-interest": form}
+}
