@@ -236,14 +236,18 @@ test_approval_assessment_needs_somebody_who_operates_the_agent if every person i
 	assessed(operated_by(person), low) == [0, 0, [], true]
 }
 
+test_approval_what_has_no_name_is_not_listed_as_refused if every id in [5, null, ["x"], {}] {
+	assessed(world, put(medium, "/approvals", [{"id": id}])) == [0, 1, [], false]
+}
+
 test_approval_assessment_of_what_is_no_list if every value in [null, 5, "x", true, {}, {"x": own("alice")}] {
 	assessed(world, put(medium, "/approvals", value)) == [0, 1, [], false]
 }
 
 # Nobody can be told from an accountable party that is not named.
 test_approval_assessment_without_an_accountable_party_counts_nobody if {
-	[approved, _, _, met] := assessed(world, drop(by(high, ["alice", "bob"]), "/poa/leg/accountable_party/id"))
-	[approved, met] == [0, false]
+	doc := drop(by(high, ["alice", "bob"]), "/poa/leg/accountable_party/id")
+	assessed(world, doc) == [0, 2, ["policy_undefined", "policy_undefined"], false]
 }
 
 crowded := changed({"approvers": {approver(name): object.union(robot, {"person": name}) |
@@ -261,9 +265,9 @@ test_approval_assessment_of_nine if {
 test_approval_each_person_counts_once_at_every_position if {
 	pairs := [[i, k] | some i in numbers.range(0, 6); some k in numbers.range(i + 1, 7)]
 	docs := [by(high, [name | some place, one in eight; name := {true: eight[pair[0]], false: one}[place == pair[1]]]) | some pair in pairs]
-	refused_at := [[one.id | some one in result.refused] | some result in ask_each("assessment", docs, crowded)]
-	refused_at == [[approver(eight[pair[0]])] | some pair in pairs]
-	every result in ask_each("assessment", docs, crowded) { result.approved == 7 }
+	results := ask_each("assessment", docs, crowded)
+	[result.refused | some result in results] == [[{"id": approver(eight[pair[0]]), "reason": "same_person"}] | some pair in pairs]
+	every result in results { result.approved == 7 }
 }
 
 # Who is refused because one of the two people of a delegation has been counted uses up neither of them.
