@@ -147,7 +147,7 @@ test_leg_withdrawn_yields_no_mandate if {
 
 test_leg_commitment_table if every row in [
 	[commitment, true], [concat("", [commitment, "0"]), false], [trim_suffix(commitment, "d"), false],
-	[replace(commitment, ":0123", ":123"), false], [replace(commitment, ":0123", ":00123"), false], [concat("", ["x", commitment]), false], [5, false], ["", false],
+	[replace(commitment, ":0123", ":012g"), false], [replace(commitment, ":0123", ":012A"), false], [replace(commitment, ":0123", ":123"), false], [replace(commitment, ":0123", ":00123"), false], [concat("", ["x", commitment]), false], [5, false], ["", false],
 ] {
 	count([1 | data.atb.leg_committed(row[0])]) == count([1 | row[1]])
 }
@@ -248,6 +248,7 @@ test_leg_says_what_is_wrong_and_where if every row in [
 	[world, put(low, "/poa/leg/template/id", "consent"), {"leg_basis /poa/leg/basis", "leg_template_scope /poa/leg/template/id"}],
 	[world, consent, {"leg_incomplete /poa/leg/data_subject", "leg_incomplete /poa/leg/purpose"}],
 	[world, put(consented, "/poa/leg/data_subject", []), {"leg_incomplete /poa/leg/data_subject"}],
+	[world, put(consented, "/poa/leg/data_subject", ""), {"leg_incomplete /poa/leg/data_subject"}],
 	[world, put(consented, "/poa/leg/data_subject", "zoe"), {"leg_data_subject_in_clear /poa/leg/data_subject"}],
 	[world, put(consented, "/poa/leg/purpose", []), {"leg_incomplete /poa/leg/purpose"}],
 	[world, put(consented, "/poa/leg/ref", ""), {"leg_incomplete /poa/leg/ref"}],

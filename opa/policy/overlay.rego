@@ -116,7 +116,7 @@ else := "-1" if {
 }
 
 else := format_int(floor(leaf), 10) if {
-	# Between two numbers there are only numbers.
+	# What stands between two numbers is one.
 	leaf > -9007199254740992
 	leaf < 9007199254740992
 }

@@ -85,3 +85,13 @@ test_report_says_what_is_wrong_with_a_draft_and_where if every row in [
 ] {
 	said(draft(row[0])) == row[1]
 }
+
+test_report_of_what_no_rule_explains_says_so if {
+	answer := ask("call", bare, put(world, "/low_risk_allowlist", {"acts": {}})) with data.atb.unmandated_explained as set()
+	answer == {
+		"allow": false, "reason": "policy_undefined", "tier": "low", "missing": [], "obligations": [],
+		"matched": ["act:erp.vendor.read", "tier:low", "workspace:default", "environment:production"],
+		"violations": [{"rule": "policy_undefined", "pointer": "", "detail": data.reasons.policy_undefined.detail}],
+		"risk": call(low).risk,
+	}
+}
