@@ -79,3 +79,14 @@ test_act_cap_of_the_tier if ask("cap", low, world) == 300
 test_act_tier_without_row if call_in(put(world, "/tiers", {}), low).reason == "unknown_act"
 
 test_act_unknown_lives_for_no_time if data.atb.act_cap == 0 with input as put(low, "/poa/act", "erp.nothing")
+
+# A family of any depth that an act has, and none that is deeper.
+test_act_covers_families_of_each_depth if every act in ["a.b", "a.b.c", "a.b.c.d", "a.b.c.d.e"] {
+	parts := split(act, ".")
+	families := [concat("", [concat(".", array.slice(parts, 0, depth)), ".*"]) | some depth in numbers.range(1, 6)]
+	covered := [i | some i, family in families; data.atb.act_covers([family]) with input as {"poa": {"act": act}}]
+	covered == numbers.range(0, count(parts) - 2)
+}
+
+# What a decision says of approvals for an act that nobody knows is nothing, whoever approved.
+test_act_unknown_with_approvals_is_only_unknown if decided(world, [[put(put(unknown_act(low), "/request/act", "erp.vendor.burn"), "/approvals", [own("alice"), own("mallory")]), "unknown_act"]])

@@ -66,6 +66,9 @@ test_report_says_what_is_wrong_with_approvals_and_where if every row in [
 	[entry_of("bob", {"person": []}), high, {"approval_missing /approvals", "approver_unknown /approvals/1"}],
 	[world, given(high, [own("alice"), object.union(own("bob"), {"on_behalf_of": {"id": approver("carol"), "tiers": {"a": "low"}, "acts": ["*"], "workspaces": ["default"]}})]), {"approval_missing /approvals", "input_malformed /approvals/1"}],
 	[world, given(high, [own("alice"), object.union(own("bob"), {"on_behalf_of": false})]), set()],
+	[world, given(high, [own("alice"), object.union(own("bob"), {"on_behalf_of": false}), own("alice-mobile")]), {"same_person /approvals/2"}],
+	[sworn, high, {"attestation_missing /approvals"}],
+	[risky, medium, {"privileged_target /request/params/vendor_id", "approval_missing /approvals", "leg_approval_shape /poa/leg", "role_missing /approvals", "ticket_missing /poa/leg/ticket"}],
 	[world, drop(critical, "/poa/leg/ticket"), {"ticket_missing /poa/leg/ticket"}],
 	[world, unknown_act(put(drop(critical, "/poa/leg/ticket"), "/approvals", [own("mallory")])), {"act_mismatch /request/act", "unknown_act /poa/act"}],
 ] {
