@@ -210,7 +210,7 @@ rested_on(there, doc) := array.slice(decision.matched, 2, 99) if decision := ask
 
 layered := changed({
 	"workspaces": {"default": {"team": "payments", "risk_threshold": 14, "hours": {"acts": ["erp.vendor.*"], "calendar": "moon"}}},
-	"environments": {"staging": {"rates": [{"acts": ["*"], "per": "act", "window": 60, "max": 5}]}},
+	"environments": {"staging": {"rates": [{"acts": ["*"], "per": "act", "window": 60, "max": 5}]}, "development": {"hours": {"acts": ["crm.*"], "calendar": "sun"}}},
 	"freezes": {"now": span({"from": "2026-09-01T00:00:00Z"}), "later": span({}), "others": span({"from": "2026-09-01T00:00:00Z", "acts": ["crm.*"]})},
 	"maintenance": {"w": span({}), "others": span({"acts": ["crm.*"]})},
 })
@@ -221,7 +221,7 @@ test_poa_matched_table if every row in [
 		put(low, "/environment", "staging"),
 		["template:contract@1.0.0", "workspace:default", "environment:staging", "freeze:now", "maintenance:w", "calendar:moon", "rate:act/60", "overlay:environment:staging", "overlay:workspace:default", "team:payments"],
 	],
-	[put(low, "/environment", "development"), ["template:contract@1.0.0", "workspace:default", "environment:development", "freeze:now", "maintenance:w", "calendar:moon", "overlay:workspace:default", "team:payments"]],
+	[put(low, "/environment", "development"), ["template:contract@1.0.0", "workspace:default", "environment:development", "freeze:now", "maintenance:w", "calendar:moon", "overlay:environment:development", "overlay:workspace:default", "team:payments"]],
 	[put(put(low, "/poa/leg/template/id", "bogus"), "/workspace", ""), ["environment:production", "freeze:now", "maintenance:w"]],
 	[put(low, "/workspace", 5), ["template:contract@1.0.0", "environment:production", "freeze:now", "maintenance:w"]],
 	[bare, ["workspace:default", "environment:production", "freeze:now", "maintenance:w", "calendar:moon", "overlay:workspace:default", "team:payments", "risk:threshold"]],
