@@ -326,7 +326,7 @@ entry_faults := [
 	[{"tiers": []}, "approver_tier"], [{"workspaces": []}, "approver_workspace"], [{"acts": []}, "approver_act"],
 	[{"person": 5}, "approver_unknown"], [{"person": "dave"}, "approver_operates_requester"], [{"person": "frank"}, "approver_is_accountable_party"],
 	[{"valid_from": "2026-09-22"}, "approver_not_in_force"], [{"valid_until": "2026-09-20"}, "approver_not_in_force"],
-	[{"person": high.poa.sub}, "ok"],
+	[{"person": high.poa.sub}, "ok"], [{"acts": ["erp.*", "sap.*"]}, "ok"], [{"acts": ["erp.order.*", "sap.vendor.*"]}, "ok"],
 ]
 
 test_approval_each_fault_of_each_approver if every fault in entry_faults {
@@ -375,7 +375,8 @@ test_approval_what_asks_for_more_table if every row in [
 	[changed({"tiers": {"high": {"roles": {"executive": 1}}}}), high, "role_missing"],
 	[changed({"tiers": {"high": {"roles": {"finance": 2}}}}), high, "role_missing"],
 	[operated_by(""), medium, "agent_operator_unknown"], [operated_by(""), high, "agent_operator_unknown"],
-	[operated_by(5), medium, "agent_operator_unknown"], [operated_by(""), low, "ok"],
+	[operated_by(5), medium, "agent_operator_unknown"], [operated_by(5), high, "agent_operator_unknown"], [operated_by(""), low, "ok"],
+	[object.union(tightened(high, {"approvals": 2}), {"tiers": {"high": {"approvals": 3}}}), high, "approval_missing"],
 ] {
 	decided(row[0], [[row[1], row[2]]])
 }

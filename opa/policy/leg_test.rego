@@ -264,3 +264,13 @@ test_leg_of_a_draft_for_an_unknown_act_says_nothing_of_its_scope if every row in
 ] {
 	said(ask("draft", row[1], row[0])) == row[2]
 }
+
+test_leg_begins_and_goes_on_by_the_second if every row in [
+	["2026-09-20T23:59:59Z", "leg_template_expired"], ["2026-09-21T00:00:00Z", "ok"], ["2026-10-08T23:59:59Z", "ok"], ["2026-10-09T00:00:00Z", "ok"],
+	["2026-10-09T23:59:59Z", "ok"], ["2026-10-10T00:00:00Z", "leg_template_expired"],
+] {
+	now := seconds(row[0])
+	there := contract({"valid_from": "2026-09-21", "valid_until": "2026-10-09"})
+	decided(there, [[timed(now, [now, now, now + 60]), row[1]]])
+	drafted(there, [[put(draft_low, "/time", now), row[1]]])
+}
