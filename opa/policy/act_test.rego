@@ -90,3 +90,8 @@ test_act_covers_families_of_each_depth if every act in ["a.b", "a.b.c", "a.b.c.d
 
 # What a decision says of approvals for an act that nobody knows is nothing, whoever approved.
 test_act_unknown_with_approvals_is_only_unknown if decided(world, [[put(put(unknown_act(low), "/request/act", "erp.vendor.burn"), "/approvals", [own("alice"), own("mallory")]), "unknown_act"]])
+
+# The call's own name of the act counts only where no mandate is asked for.
+test_act_of_the_call_is_not_that_of_a_mandate_without_one if every row in [[drop(low, "/poa/act"), set()], [bare, {"act_denied_here /poa/act"}]] {
+	said(call_in(overlaid({"denied": ["erp.*"]}), row[0])) & {"act_denied_here /poa/act"} == row[1]
+}

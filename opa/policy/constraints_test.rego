@@ -96,7 +96,7 @@ test_constraints_narrowing_table if every row in [
 	[{"eq": "a"}, {"in": ["a", "b"]}, true], [{"eq": "c"}, {"in": ["a", "b"]}, false],
 	[{"in": ["a"]}, {"in": ["a", "b"]}, true], [{"in": ["a", "c"]}, {"in": ["a", "b"]}, false],
 	[{"eq": "abc"}, {"max_length": 3}, true], [{"eq": "abcd"}, {"max_length": 3}, false],
-	[{"eq": 3}, {"min": 4}, false], [{"max": 9}, {}, true],
+	[{"eq": 3}, {"min": 4}, false], [{"max": 9}, {}, true], [{"min": 5, "max": 9}, {"max": 8}, false], [{"min": 4, "max": 8}, {"min": 5, "max": 8}, false], [{"min": 5, "max": 8}, {"min": 5, "max": 8}, true],
 ] {
 	result := count([1 | data.atb.constraints_within(row[0], row[1])]) == 1
 	result == row[2]
@@ -264,3 +264,7 @@ test_constraints_says_what_is_wrong_and_where if every row in [
 ] {
 	said(call_in(row[0], row[1])) == row[2]
 }
+
+test_constraints_of_a_draft_that_are_no_object if drafted(world, [[put(draft_low, "/poa/con", value), "constraint_invalid"] | some value in [null, 5, "x", true, [], ["x"]]])
+
+test_constraints_of_a_draft_without_any_are_missing if "constraint_invalid /poa/con" in said(draft(put(draft_low, "/poa", {})))
