@@ -180,3 +180,7 @@ test_mandate_lifetime_of_a_draft_table if every row in [
 ] {
 	said(draft(row[0])) == row[1]
 }
+
+test_mandate_time_of_another_type_table if decided(world, [[put(low, "/time", value), "input_malformed"] | some value in ["x", "a", "", true, false, [], {}]])
+
+test_mandate_draft_for_an_unknown_act if drafted(world, [[unknown_act(draft_low), "unknown_act"], [put(unknown_act(draft_low), "/poa/ttl", 0), "input_malformed"]])

@@ -197,7 +197,7 @@ test_poa_unknown_act_says_nothing_that_rests_on_an_act if every doc in [
 test_poa_long_forms_of_the_world_deny_by_themselves if every row in [
 	[bound_to({"connectors": ["crm"]}), 0, low], [overlaid({"denied": ["*"]}), 9, low], [overlaid({"limits": {"erp.vendor.read": {"vendor_id": {"max_length": 1}}}}), 9, low],
 	[world, 0, put(low, "/agent/id", "x")], [world, 0, put(low, "/request/act", "x")], [world, 2, put(low, "/request/params/x", 1)], [world, 3, put(low, "/poa/con", {"none": 1})],
-	[world, 6, put(medium, "/poa/leg/approval/approver_id", "x")], [sworn, 6, high],
+	[world, 6, put(medium, "/poa/leg/approval/approver_id", "x")], [sworn, 6, high], [put(world, "/tiers", {"medium": world.tiers.medium}), 0, low],
 ] {
 	gates := [gate | some i in numbers.range(0, 9); gate := {1 | i != row[1]}]
 	there := row[0]
