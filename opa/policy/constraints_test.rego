@@ -193,6 +193,9 @@ ordering(params, con) := put(put(medium, "/request/params", object.union(medium.
 
 drafting(con) := put(draft_medium, "/poa/con", con)
 
+# A draft that names its call.
+naming(params, con) := put(drafting(con), "/request", ordering(params, con).request)
+
 # Input and reason of a call, on every way; the same constraint in a draft without a call.
 test_constraints_typed_table if every row in [
 	[{}, {"amount": 120.5}, "ok", "ok"], [{}, {"amount": {"eq": 120.5}}, "ok", "ok"], [{}, {"amount": {"in": [120.5]}}, "ok", "ok"],
@@ -214,7 +217,7 @@ test_constraints_typed_table if every row in [
 	[{}, {"none": 1}, "unknown_constraint", "unknown_constraint"], [{}, {"item": "bolts", "none": {"max": 1}}, "unknown_constraint", "unknown_constraint"],
 ] {
 	decided(typed, [[ordering(row[0], row[1]), row[2]]])
-	drafted(typed, [[drafting(row[1]), row[3]]])
+	drafted(typed, [[drafting(row[1]), row[3]], [naming(row[0], row[1]), row[2]]])
 }
 
 # The same with the call that the draft names.
@@ -237,6 +240,7 @@ test_constraints_limits_table if every row in [
 	[{"currency": {"in": ["EUR", "USD"]}}, {}, "ok"], [{"currency": "EUR"}, {}, "ok"], [{"currency": "USD"}, {}, "limit_exceeded"],
 ] {
 	decided(limited_to(row[0]), [[ordering(row[1], {}), row[2]]])
+	drafted(limited_to(row[0]), [[naming(row[1], {}), row[2]]])
 }
 
 # All that is said of constraints, and where.

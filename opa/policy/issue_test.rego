@@ -177,3 +177,8 @@ test_issue_long_forms_deny_by_themselves if every row in [
 	answer := ask({"draft_gates": gates}, row[2], there) with data.reasons as {"policy_undefined": data.reasons.policy_undefined}
 	[answer.allow, answer.reason] == [false, "policy_undefined"]
 }
+
+test_issue_times_of_this_era_table if drafted(contract(ever), [
+	[put(draft_low, "/time", 0), "leg_template_expired"], [put(draft_low, "/time", 1), "ok"],
+	[put(draft_low, "/time", 8999999999), "ok"], [put(draft_low, "/time", 9000000000), "leg_template_expired"],
+])

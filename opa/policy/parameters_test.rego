@@ -42,17 +42,27 @@ test_parameters_types if {
 }
 
 # An order whose quantity nobody limits, so that the bounds of whole numbers are seen.
-test_parameters_integers_table if decided(limited_to({}), [[put(put(medium, "/poa/con", {}), "/request/params/quantity", row[0]), row[1]] | some row in [
+integers := [
 	[0, "ok"], [-1, "ok"], [9007199254740991, "ok"], [-9007199254740991, "ok"], [9007199254740992, "parameter_type"], [-9007199254740992, "parameter_type"],
 	[9007199254740994, "parameter_type"], [-9007199254740994, "parameter_type"], [1e300, "parameter_type"], [-1e300, "parameter_type"],
 	[0.5, "parameter_type"], [-0.5, "parameter_type"], ["1", "parameter_type"], [true, "parameter_type"], [[], "parameter_type"], [{}, "parameter_type"], [null, "missing_parameter"],
-]])
+]
 
-test_parameters_types_table if decided(typed, [[ordering(row[0], {}), row[1]] | some row in [
+test_parameters_integers_table if {
+	decided(limited_to({}), [[ordering({"quantity": row[0]}, {}), row[1]] | some row in integers])
+	drafted(limited_to({}), [[naming({"quantity": row[0]}, {}), row[1]] | some row in integers])
+}
+
+types_rows := [
 	[{"item": 5}, "parameter_type"], [{"item": ""}, "ok"], [{"amount": "5"}, "parameter_type"], [{"amount": 0.5}, "ok"], [{"tags": []}, "ok"], [{"tags": {}}, "parameter_type"],
 	[{"tags": 5}, "parameter_type"], [{"urgent": 1}, "parameter_type"], [{"urgent": false}, "ok"], [{"more": {}}, "ok"], [{"more": []}, "parameter_type"], [{"more": null}, "parameter_type"],
 	[{"none": null}, "unknown_parameter"], [{"none": 1}, "unknown_parameter"],
-]])
+]
+
+test_parameters_types_table if {
+	decided(typed, [[ordering(row[0], {}), row[1]] | some row in types_rows])
+	drafted(typed, [[naming(row[0], {}), row[1]] | some row in types_rows])
+}
 
 test_parameters_of_an_act_that_asks_for_none if {
 	there := put(world, "/catalogue/erp.vendor.read/parameters/required", [])
