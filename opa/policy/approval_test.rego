@@ -218,6 +218,8 @@ test_approval_assessment_table if every row in [
 	[entry_of("bob", {"valid_until": today}), by(high, ["alice", "bob"]), [2, 2, [], true]],
 	[entry_of("bob", {"valid_from": "2026-09-22"}), by(high, ["alice", "bob"]), [1, 2, ["approver_not_in_force"], false]],
 	[entry_of("bob", {"valid_until": "2026-09-20"}), by(high, ["alice", "bob"]), [1, 2, ["approver_not_in_force"], false]],
+	[world, put(high_alone, "/approvals", [own("alice"), delegated("bob", "carol")]), [2, 2, [], true]],
+	[world, put(high_alone, "/approvals", [own("alice"), object.union(delegated("bob", "carol"), {"on_behalf_of": {"tiers": []}})]), [1, 2, ["delegation_scope"], false]],
 	[entry_of("bob", {"person": 5}), by(high, ["alice", "bob"]), [1, 2, ["approver_unknown"], false]],
 	[entry_of("bob", {"person": []}), by(high, ["alice", "bob"]), [1, 2, ["approver_unknown"], false]],
 	[entry_of("bob", {"person": ["bob"]}), by(high, ["alice", "bob"]), [1, 2, ["approver_unknown"], false]],
@@ -436,3 +438,11 @@ test_approval_attestations_are_proven_by_themselves if decided(sworn, [
 test_approval_of_a_low_act_above_the_threshold if decided(overlaid({"risk_threshold": 14}), [
 	[put(put(low, "/approvals", medium.approvals), "/poa/leg/approval", medium.poa.leg.approval), "ok"], [low, "risk_threshold"],
 ])
+
+high_alone := drop_dual(high)
+
+# By itself, so that the short way is seen to be taken.
+test_approval_assessment_of_an_approver_for_a_family if {
+	there := entry_of("bob", {"acts": ["erp.*", "sap.*"]})
+	assessed(there, by(high, ["alice", "bob"])) == [2, 2, [], true]
+}
