@@ -197,7 +197,7 @@ drafting(con) := put(draft_medium, "/poa/con", con)
 naming(params, con) := put(drafting(con), "/request", ordering(params, con).request)
 
 # Input and reason of a call, on every way; the same constraint in a draft without a call.
-test_constraints_typed_table if every row in [
+typed_rows := [
 	[{}, {"amount": 120.5}, "ok", "ok"], [{}, {"amount": {"eq": 120.5}}, "ok", "ok"], [{}, {"amount": {"in": [120.5]}}, "ok", "ok"],
 	[{}, {"amount": {"min": 120.5}}, "ok", "ok"], [{}, {"amount": {"max": 120.5}}, "ok", "ok"], [{}, {"amount": {"max": 50000}}, "ok", "ok"],
 	[{}, {"amount": {"max": 50001}}, "constraint_exceeds_limit", "constraint_exceeds_limit"], [{}, {"amount": {"max": 120}}, "constraint_violated", "ok"],
@@ -215,20 +215,21 @@ test_constraints_typed_table if every row in [
 	[{}, {"amount": {"max": "500"}}, "constraint_invalid", "constraint_invalid"], [{}, {"amount": null}, "constraint_invalid", "constraint_invalid"], [{}, {"amount": {}}, "constraint_invalid", "constraint_invalid"],
 	[{}, {"amount": {"max": 500, "min": 121}}, "constraint_violated", "ok"], [{}, {"amount": {"max": 500, "bypass": 1}}, "constraint_invalid", "constraint_invalid"],
 	[{}, {"none": 1}, "unknown_constraint", "unknown_constraint"], [{}, {"item": "bolts", "none": {"max": 1}}, "unknown_constraint", "unknown_constraint"],
-] {
-	decided(typed, [[ordering(row[0], row[1]), row[2]]])
-	drafted(typed, [[drafting(row[1]), row[3]], [naming(row[0], row[1]), row[2]]])
-}
+]
+
+test_constraints_typed_calls if decided(typed, [[ordering(row[0], row[1]), row[2]] | some row in typed_rows])
+
+test_constraints_typed_drafts if drafted(typed, [[drafting(row[1]), row[3]] | some row in typed_rows])
+
+test_constraints_typed_drafts_that_name_their_call if drafted(typed, [[naming(row[0], row[1]), row[2]] | some row in typed_rows])
 
 # The same with the call that the draft names.
-test_constraints_of_a_draft_that_names_its_call if every row in [
+test_constraints_of_a_draft_that_names_its_call if drafted(world, [[put(draft_high, "/poa/con", row[0]), row[1]] | some row in [
 	[{"payment_limit": {"max": 5000}}, "ok"], [{"payment_limit": {"max": 4999}}, "constraint_violated"], [{"payment_limit": {"max": 250000}}, "ok"],
 	[{"payment_limit": {"max": 250001}}, "constraint_exceeds_limit"], [{"payment_limit": 5000}, "ok"], [{"payment_limit": {"eq": 5000}}, "ok"], [{"payment_limit": 4999}, "constraint_violated"],
 	[{"payment_limit": {"max": true}}, "constraint_invalid"], [{"payment_limit": {"max": "5"}}, "constraint_invalid"], [{"vendor_id": {"max": "W"}}, "constraint_invalid"],
 	[{"vendor_id": ["V-1001"]}, "constraint_invalid"], [{"reason": null}, "constraint_invalid"], [{"reason": "x"}, "constraint_violated"], [{"none": 5}, "unknown_constraint"],
-] {
-	drafted(world, [[put(draft_high, "/poa/con", row[0]), row[1]]])
-}
+]])
 
 # Limits under which the values of a call stand or fall.
 limited_to(limits) := put(typed, "/catalogue/erp.order.create/limits", limits)

@@ -48,10 +48,9 @@ integers := [
 	[0.5, "parameter_type"], [-0.5, "parameter_type"], ["1", "parameter_type"], [true, "parameter_type"], [[], "parameter_type"], [{}, "parameter_type"], [null, "missing_parameter"],
 ]
 
-test_parameters_integers_table if {
-	decided(limited_to({}), [[ordering({"quantity": row[0]}, {}), row[1]] | some row in integers])
-	drafted(limited_to({}), [[naming({"quantity": row[0]}, {}), row[1]] | some row in integers])
-}
+test_parameters_integers_of_a_call if decided(limited_to({}), [[ordering({"quantity": row[0]}, {}), row[1]] | some row in integers])
+
+test_parameters_integers_of_a_draft if drafted(limited_to({}), [[naming({"quantity": row[0]}, {}), row[1]] | some row in integers])
 
 types_rows := [
 	[{"item": 5}, "parameter_type"], [{"item": ""}, "ok"], [{"amount": "5"}, "parameter_type"], [{"amount": 0.5}, "ok"], [{"tags": []}, "ok"], [{"tags": {}}, "parameter_type"],
