@@ -325,7 +325,7 @@ test_approval_shape_table if every row in [
 
 # Each thing that keeps one approver from counting, for every approver of a call that is otherwise allowed.
 entry_faults := [
-	[{"tiers": []}, "approver_tier"], [{"workspaces": []}, "approver_workspace"], [{"acts": []}, "approver_act"],
+	[{"tiers": []}, "approver_tier"], [{"workspaces": []}, "approver_workspace"], [{"acts": []}, "approver_act"], [{"acts": ["crm.*"]}, "approver_act"],
 	[{"person": 5}, "approver_unknown"], [{"person": "dave"}, "approver_operates_requester"], [{"person": "frank"}, "approver_is_accountable_party"],
 	[{"valid_from": "2026-09-22"}, "approver_not_in_force"], [{"valid_until": "2026-09-20"}, "approver_not_in_force"],
 	[{"person": high.poa.sub}, "ok"], [{"acts": ["erp.*", "sap.*"]}, "ok"], [{"acts": ["erp.order.*", "sap.vendor.*"]}, "ok"],

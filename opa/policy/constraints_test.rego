@@ -273,3 +273,5 @@ test_constraints_says_what_is_wrong_and_where if every row in [
 test_constraints_of_a_draft_that_are_no_object if drafted(world, [[put(draft_low, "/poa/con", value), "constraint_invalid"] | some value in [null, 5, "x", true, [], ["x"]]])
 
 test_constraints_of_a_draft_without_any_are_missing if "constraint_invalid /poa/con" in said(draft(put(draft_low, "/poa", {})))
+
+test_constraints_bound_of_text_on_an_unlimited_amount if decided(limited_to({}), [[ordering({}, {"amount": {"max": bound}}), "constraint_invalid"] | some bound in ["", "x", []]])
