@@ -79,3 +79,19 @@ test_act_cap_of_the_tier if ask("cap", low, world) == 300
 test_act_tier_without_row if call_in(put(world, "/tiers", {}), low).reason == "unknown_act"
 
 test_act_unknown_lives_for_no_time if data.atb.act_cap == 0 with input as put(low, "/poa/act", "erp.nothing")
+
+# A family of any depth that an act has, and none that is deeper.
+test_act_covers_families_of_each_depth if every act in ["a.b", "a.b.c", "a.b.c.d", "a.b.c.d.e"] {
+	parts := split(act, ".")
+	families := [concat("", [concat(".", array.slice(parts, 0, depth)), ".*"]) | some depth in numbers.range(1, 6)]
+	covered := [i | some i, family in families; data.atb.act_covers([family]) with input as {"poa": {"act": act}}]
+	covered == numbers.range(0, count(parts) - 2)
+}
+
+# What a decision says of approvals for an act that nobody knows is nothing, whoever approved.
+test_act_unknown_with_approvals_is_only_unknown if decided(world, [[put(put(unknown_act(low), "/request/act", "erp.vendor.burn"), "/approvals", [own("alice"), own("mallory")]), "unknown_act"]])
+
+# The call's own name of the act counts only where no mandate is asked for.
+test_act_of_the_call_is_not_that_of_a_mandate_without_one if every row in [[drop(low, "/poa/act"), set()], [bare, {"act_denied_here /poa/act"}]] {
+	said(call_in(overlaid({"denied": ["erp.*"]}), row[0])) & {"act_denied_here /poa/act"} == row[1]
+}

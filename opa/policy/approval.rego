@@ -144,7 +144,6 @@ approval_stands(one) if {
 # METADATA
 # title: A person, and neither the requester nor its operator nor the accountable party
 approval_aloof(id, entry) if {
-	is_string(id)
 	is_string(entry.person)
 	id != input.poa.sub
 	id != input.agent.id
@@ -164,7 +163,7 @@ approval_entitled(entry) if {
 
 # METADATA
 # title: The entry is in force, both now and when the statement was signed
-# description: From the start of its first day to the end of its last, in UTC, as for templates; "T24" sorts after every time.
+# description: From the start of its first day to the end of its last, in UTC, as for templates.
 # custom:
 #   fast_path: true
 approval_in_force(entry, one) if {
@@ -173,13 +172,13 @@ approval_in_force(entry, one) if {
 	is_object(one)
 } else if {
 	first := object.get(entry, "valid_from", "")
-	last := concat("", [object.get(entry, "valid_until", "9999-12-31"), "T24"])
+	last := object.get(entry, "valid_until", "9999-12-31")
 	every at in [input.time, one.approved_at] {
 		at > 0
 		at < 9000000000
-		day := time.format(at * 1000000000)
+		day := substring(time.format(at * 1000000000), 0, 10)
 		day >= first
-		day < last
+		day <= last
 	}
 }
 
@@ -211,11 +210,11 @@ else := set()
 # title: Positions of the approvals that count
 # description: >-
 #   In the order given: one counts whose people no earlier one has used. Rego does not recurse, hence a line for each of
-#   the eight that a mandate can carry; what comes after them does not count.
+#   the eight that a mandate can carry; what comes after them does not count, and where there is none nobody does.
 default approval_counts := set()
 
 approval_counts := {i | some i, people in eight; people != set(); people & before[i] == set()} if {
-	pad := [set(), set(), set(), set(), set(), set(), set(), set()]
+	pad := [set(), set(), set(), set(), set(), set(), set()]
 	eight := array.slice(array.concat(approval_people, pad), 0, 8)
 	[a, b, c, d, e, f, g, _] := eight
 	used1 := a
@@ -285,8 +284,8 @@ else if {
 
 # METADATA
 # title: The approvals that the ground declares are the proven ones, in the form that tier and act ask
+# description: A ground that declares dual control needs two at least, so the forms for one and for none are not open to it.
 approval_shaped if {
-	not input.poa.leg.dual_control
 	1 in [approval_needed, approval_usual]
 	{input.poa.leg.approval.approver_id} == approval_proven
 } else if {
@@ -300,7 +299,6 @@ approval_shaped if {
 	not input.poa.leg.approval
 } else if {
 	approval_needed == 0
-	not input.poa.leg.dual_control
 	not input.poa.leg.approval
 	approval_proven == set()
 }
@@ -395,7 +393,7 @@ approval["assessment"] := {
 	"counted": approval_counted,
 	"refused": approval_refused,
 	"approved": count(approval_counted),
-	"required": object.get(approval.requirement, "required", 0),
+	"required": approval.requirement.required,
 	"roles_missing": approval_roles_missing,
 	"met": approval_met,
 } if {

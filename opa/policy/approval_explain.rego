@@ -44,8 +44,7 @@ approval_explained := found if {
 			not i in approval_counts
 		},
 		{["approval_too_many", concat("/", ["/approvals", format_int(i, 10)])] |
-			some i, one in approval_given
-			one != null
+			some i, _ in approval_given
 			i >= 8
 		},
 		{["input_malformed", "/approvals"] |
@@ -125,7 +124,7 @@ approval_objections_own := union({
 	{["approver_act", i] |
 		some i, one in plain
 		patterns := approvers[one.id].acts
-		not approval_wide(patterns)
+		not act_covers(patterns)
 	},
 	{["approver_workspace", i] |
 		space := input.workspace
@@ -143,7 +142,6 @@ approval_objections_own := union({
 # title: By position, on whose behalf an approval was given and within what scope
 approval_scopes := {i: scope |
 	some i, one in approval_given
-	is_object(one)
 	scope := one.on_behalf_of
 	scope != false
 }
@@ -201,16 +199,9 @@ approval_objections_behalf := union({
 	approvers := data.approvers
 }
 
-# METADATA
-# title: The patterns cover the act
-approval_wide(patterns) if "*" in patterns
-
-else if act_covers(patterns)
-
 # Where nothing is offered and nothing declared, approval_missing says it all.
 approval_nothing_offered if {
 	input.approvals == []
-	approval_needed > 0
 	not input.poa.leg.dual_control
 	not input.poa.leg.approval
 }

@@ -131,6 +131,9 @@ delegation_faults := [
 	[for(approver("bob"), {}), {approver("dora"): {"person": "frank"}}, "approver_is_accountable_party"],
 	[for(approver("bob"), {}), {approver("dora"): {"person": 5}}, "approver_unknown"],
 	[for(approver("bob"), {"acts": "*"}), {}, "input_malformed"],
+	[for(approver("bob"), {"acts": {"a": "*"}}), {}, "input_malformed"],
+	[for(approver("bob"), {"tiers": {"a": "high"}}), {}, "input_malformed"],
+	[for(approver("bob"), {"workspaces": {"a": "default"}}), {}, "input_malformed"],
 	[for(5, {}), {}, "input_malformed"],
 ]
 
@@ -144,7 +147,7 @@ test_people_each_fault_of_a_delegation if every fault in delegation_faults {
 
 test_people_no_delegation_for_critical if {
 	doc := given(critical, [own("bob"), for(approver("carol"), {})])
-	call_in(with_dora({}), doc).reason == "delegation_not_allowed"
+	decided(with_dora({}), [[doc, "delegation_not_allowed"]])
 }
 
 # Both people of a delegated approval are used up by it.

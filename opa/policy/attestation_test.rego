@@ -13,6 +13,7 @@ test_attestation_table if every row in [
 	[attests([], ["four_eyes", "called_back", "other"]), []],
 	[attests(["called_back"], []), ["attestation:four_eyes"]],
 	[attests("called_back", {"four_eyes": true}), ["attestation:called_back", "attestation:four_eyes"]],
+	[attests({"a": "called_back"}, {"b": "four_eyes"}), ["attestation:called_back", "attestation:four_eyes"]],
 	[attests(null, [["four_eyes"]]), ["attestation:called_back", "attestation:four_eyes"]],
 	[high, ["attestation:called_back", "attestation:four_eyes"]],
 ] {

@@ -163,3 +163,10 @@ test_calendar_no_time_is_closed_and_frozen if {
 test_calendar_now_at_both_ends if {
 	[now | some time in [1, 8999999999]; now := data.atb.calendar_now with input as {"time": time}] == [1000000000, 8999999999000000000]
 }
+
+test_calendar_points_at_the_time if every row in [
+	[in_office, at("2026-09-21T06:59:59Z"), "outside_hours /time"], [in_office, at("2026-12-25T10:00:00Z"), "holiday /time"],
+	[changed({"freezes": {"f": span({"from": "2026-09-01T00:00:00Z"})}}), low, "change_freeze /time"], [changed({"maintenance": {"w": span({})}}), low, "maintenance_window /time"],
+] {
+	row[2] in said(call_in(row[0], row[1]))
+}

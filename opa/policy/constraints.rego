@@ -73,7 +73,7 @@ else if object.get(params, name, null) == null
 
 # METADATA
 # title: One operator on one value
-# description: An unknown operator, a wrong type and an absent value all fail.
+# description: An unknown operator, a wrong type and an absent value all fail; a pattern is no match where either is no text.
 constraints_passes("eq", bound, value) if value == bound
 
 constraints_passes("in", bound, value) if value in bound
@@ -103,8 +103,6 @@ constraints_passes("min_length", bound, value) if {
 }
 
 constraints_passes("pattern", bound, value) if {
-	is_string(bound)
-	is_string(value)
 	regex.match(bound, value)
 }
 
@@ -200,13 +198,13 @@ constraints_form_explained := union({
 		[1 | {} <= input.poa.con] == []
 	},
 	{["unknown_constraint", parameters_pointer("/poa/con", name)] |
-		{} <= input.poa.con
+		is_object(input.poa.con)
 		props := act_entry.parameters.properties
 		some name, _ in input.poa.con
 		not props[name]
 	},
 	{[constraints_fault(con, kind), parameters_pointer("/poa/con", name)] |
-		{} <= input.poa.con
+		is_object(input.poa.con)
 		props := act_entry.parameters.properties
 		limits := act_entry.limits
 		some name, con in input.poa.con
@@ -247,7 +245,7 @@ constraints_kept_explained := constraints_broken | constraints_over
 # METADATA
 # title: Constraints of the mandate that the call breaks
 constraints_broken := {["constraint_violated", parameters_pointer("/poa/con", name)] |
-	{} <= input.poa.con
+	is_object(input.poa.con)
 	some name, con in input.poa.con
 	not constraints_obeyed(con, name)
 }
@@ -256,7 +254,7 @@ constraints_broken := {["constraint_violated", parameters_pointer("/poa/con", na
 # title: Limits of the catalogue that the call breaks
 constraints_over := {["limit_exceeded", parameters_pointer("/request/params", name)] |
 	params := input.request.params
-	{} <= params
+	is_object(params)
 	some name, limit in act_entry.limits
 	not constraints_spared(limit, params, name)
 }

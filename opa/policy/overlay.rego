@@ -57,14 +57,14 @@ overlay_explained := union({
 	},
 	{["limit_exceeded", parameters_pointer("/request/params", name)] |
 		params := input.request.params
-		{} <= params
+		is_object(params)
 		some limits in overlay_limits
 		some name, limit in limits
 		not constraints_spared(limit, params, name)
 	},
 	{["constraint_exceeds_limit", parameters_pointer("/poa/con", name)] |
 		cons := input.poa.con
-		{} <= cons
+		is_object(cons)
 		some limits in overlay_limits
 		some name, con in cons
 		limit := limits[name]
@@ -79,7 +79,7 @@ overlay_explained := union({
 	},
 	{["restricted_pattern", parameters_pointer("/request/params", name)] |
 		params := input.request.params
-		{} <= params
+		is_object(params)
 		some _, row in overlay_layers
 		restrictions := row.restricted
 		some one in restrictions
@@ -116,7 +116,7 @@ else := "-1" if {
 }
 
 else := format_int(floor(leaf), 10) if {
-	is_number(leaf)
+	# What stands between two numbers is one.
 	leaf > -9007199254740992
 	leaf < 9007199254740992
 }

@@ -80,7 +80,10 @@ test_overlay_restricted_table if every row in [
 	["*", "secret", {"a": ["x"]}, false], ["*", "secret", [["secret"]], true], ["*", "secret", [[["secret"]]], true],
 	["*", "secret", [[["x"]]], false], ["*", "secret", [[[["x"]]]], true], ["*", "^4111", 4111222233334444, true],
 	["*", "^4112", 4111222233334444, false], ["*", "^4112", 1e300, true], ["*", "^120$", 120.5, true], ["*", "secret", 120.5, false], ["*", "^-3$", -2.5, true], ["*", "secret", -2.5, false], ["*", "x", null, false], ["*", "x", true, false],
-	["*", "(", "V-1001", true],
+	["*", "(", "V-1001", true], ["*", "x", false, false], ["*", "^$", null, true], ["*", "^$", false, true], ["*", "^.", true, false], ["*", "x", [], false], ["*", "x", {}, false],
+	["*", "^0$", ["a"], false], ["*", "^0$", 0, true], ["*", "^0$", 0.5, true], ["*", "^-1$", -0.5, true], ["*", "^-1$", -1, true], ["*", "^-2$", -1.5, true],
+	["*", "^9007199254740991$", 9007199254740991, true], ["*", "x", 9007199254740991, false], ["*", "x", 9007199254740992, true],
+	["*", "^-9007199254740991$", -9007199254740991, true], ["*", "x", -9007199254740991, false], ["*", "x", -9007199254740992, true], ["*", "x", -1e300, true],
 ] {
 	restricts(row[0], row[1], row[2]) == {finding | finding := ["restricted_pattern", "/request/params/vendor_id"]; row[3]}
 }
@@ -146,4 +149,21 @@ test_overlay_gates_see_what_the_rule_sees if every row in [
 ] {
 	call_in(changed(row[0]), high).reason == row[1]
 	ask("draft", draft_high, changed(row[0])).reason in [row[1], "ok"]
+}
+
+# What is no object has neither limits nor restrictions of an overlay to break: only what it is not is said.
+test_overlay_says_nothing_of_what_is_no_object if {
+	asked := {"limits": {"erp.order.create": {"amount": {"max": 100}}}, "restricted": [{"acts": ["*"], "parameter": "*", "pattern": "("}]}
+	every value in [null, 5, "x", true, [], ["x"]] { overlay_says(asked, put(drop(medium, "/poa/con"), "/request/params", value)) == set() }
+	every value in [null, 5, "x", true, [], ["x"]] { overlay_says(asked, put(drop(medium, "/request"), "/poa/con", value)) == set() }
+	overlay_says(asked, put(drop(medium, "/poa/con"), "/request/params", {})) == set()
+}
+
+test_overlay_layers_are_shown_by_name if {
+	there := changed({"environments": {"production": {"risk_threshold": 99}, "staging": {}}, "workspaces": {"default": {"risk_threshold": 99, "free_form_leg": true}, "other": {"denied": ["*"]}}})
+	shown := {name | some name in call_in(there, medium).matched; startswith(name, "overlay:")}
+	shown == {"overlay:environment:production", "overlay:workspace:default"}
+	every row in [["staging", {}], ["production", {"environment:production"}], ["development", {}]] {
+		call_in(there, put(medium, "/environment", row[0])).matched[4] == concat(":", ["environment", row[0]])
+	}
 }

@@ -184,3 +184,53 @@ test_issue_finding_without_a_rank_does_not_permit if {
 	answer := ask("draft", draft_medium, there) with data.reasons as json.remove(data.reasons, ["act_denied_here"])
 	[answer.allow, answer.reason] == [false, "policy_undefined"]
 }
+
+# An act that nobody knows is said, and nothing that would only follow from an act.
+test_poa_unknown_act_says_nothing_that_rests_on_an_act if every doc in [
+	unknown_act(low), put(unknown_act(low), "/time", 1790000055), put(unknown_act(low), "/poa/nbf", 1790000001), drop(unknown_act(critical), "/poa/leg/ticket"),
+	put(unknown_act(medium), "/approvals", []), drop(unknown_act(low), "/request/params/vendor_id"),
+] {
+	said(call(doc)) - {"constraint_violated /poa/con/amount"} == {"act_mismatch /request/act", "unknown_act /poa/act"}
+}
+
+# The long forms that the world decides, each alone where the findings say nothing.
+test_poa_long_forms_of_the_world_deny_by_themselves if every row in [
+	[bound_to({"connectors": ["crm"]}), 0, low], [overlaid({"denied": ["*"]}), 9, low], [overlaid({"limits": {"erp.vendor.read": {"vendor_id": {"max_length": 1}}}}), 9, low],
+	[world, 0, put(low, "/agent/id", "x")], [world, 0, put(low, "/request/act", "x")], [world, 2, put(low, "/request/params/x", 1)], [world, 3, put(low, "/poa/con", {"none": 1})],
+	[world, 6, put(medium, "/poa/leg/approval/approver_id", "x")], [sworn, 6, high], [put(world, "/tiers", {"medium": world.tiers.medium}), 0, low],
+] {
+	gates := [gate | some i in numbers.range(0, 9); gate := {1 | i != row[1]}]
+	there := row[0]
+	answer := ask({"gates": gates}, row[2], there) with data.reasons as {"policy_undefined": data.reasons.policy_undefined}
+	[answer.allow, answer.reason] == [false, "policy_undefined"]
+}
+
+# Everything that a decision rests on, in order, where layers beyond the base apply.
+rested_on(there, doc) := array.slice(decision.matched, 2, 99) if decision := ask("call", doc, there)
+
+layered := changed({
+	"workspaces": {"default": {"team": "payments", "risk_threshold": 14, "hours": {"acts": ["erp.vendor.*"], "calendar": "moon"}}},
+	"environments": {"staging": {"rates": [{"acts": ["*"], "per": "act", "window": 60, "max": 5}]}, "development": {"hours": {"acts": ["crm.*"], "calendar": "sun"}}},
+	"freezes": {"now": span({"from": "2026-09-01T00:00:00Z"}), "later": span({}), "others": span({"from": "2026-09-01T00:00:00Z", "acts": ["crm.*"]})},
+	"maintenance": {"w": span({}), "others": span({"acts": ["crm.*"]})},
+})
+
+test_poa_matched_table if every row in [
+	[low, ["template:contract@1.0.0", "workspace:default", "environment:production", "freeze:now", "maintenance:w", "calendar:moon", "overlay:workspace:default", "team:payments", "risk:threshold"]],
+	[
+		put(low, "/environment", "staging"),
+		["template:contract@1.0.0", "workspace:default", "environment:staging", "freeze:now", "maintenance:w", "calendar:moon", "rate:act/60", "overlay:environment:staging", "overlay:workspace:default", "team:payments"],
+	],
+	[put(low, "/environment", "development"), ["template:contract@1.0.0", "workspace:default", "environment:development", "freeze:now", "maintenance:w", "calendar:moon", "overlay:environment:development", "overlay:workspace:default", "team:payments"]],
+	[put(put(low, "/poa/leg/template/id", "bogus"), "/workspace", ""), ["environment:production", "freeze:now", "maintenance:w"]],
+	[put(low, "/workspace", 5), ["template:contract@1.0.0", "environment:production", "freeze:now", "maintenance:w"]],
+	[bare, ["workspace:default", "environment:production", "freeze:now", "maintenance:w", "calendar:moon", "overlay:workspace:default", "team:payments", "risk:threshold"]],
+] {
+	rested_on(layered, row[0]) == row[1]
+}
+
+test_poa_matched_of_a_call_without_a_mandate if every row in [["production", 15], ["staging", 10], ["development", 5]] {
+	decision := call(put(bare, "/environment", row[0]))
+	decision.matched == ["act:erp.vendor.read", "tier:low", "workspace:default", concat(":", ["environment", row[0]]), "allowlist:low_risk"]
+	[decision.allow, decision.risk.score] == [true, row[1]]
+}

@@ -24,13 +24,12 @@ privileged_values(name) := {value} | {one |
 	some one in value
 } if {
 	value := input.request.params[name]
-} else := ({con} | {con.eq | is_object(con)}) | {one |
-	is_object(con)
+} else := ({con} | {one | one := con.eq}) | {one |
 	is_array(con.in)
 	some one in con.in
 } if {
 	con := input.poa.con[name]
-} else := set()
+}
 
 # METADATA
 # title: What a privileged target asks for

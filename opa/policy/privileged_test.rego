@@ -42,7 +42,7 @@ test_privileged_is_never_delegated if {
 with_ticket := put(draft_medium, "/poa/leg/ticket", {"system": "jira", "ref": "SEC-1"})
 
 test_privileged_draft_table if every row in [
-	["EUR", 2, true], [{"eq": "EUR"}, 2, true], [{"in": ["USD", "EUR"]}, 2, true], ["USD", 1, false], [{"in": ["USD"]}, 1, false], [{"max_length": 3}, 1, false],
+	["EUR", 2, true], [{"eq": "EUR"}, 2, true], [{"eq": "USD"}, 1, false], [{"in": ["USD", "EUR"]}, 2, true], ["USD", 1, false], [{"in": ["USD"]}, 1, false], [{"max_length": 3}, 1, false],
 ] {
 	there := changed({"catalogue": {"erp.order.create": {"privileged": {"currency": ["EUR"]}}}})
 	answer := ask("draft", put(with_ticket, "/poa/con/currency", row[0]), there)
@@ -69,4 +69,11 @@ test_privileged_member_of_a_list if {
 	there := changed({"catalogue": {"erp.order.create": {"privileged": {"item": ["admin"]}, "parameters": {"properties": {"item": {"type": "array"}}}}}})
 	call_in(there, put(medium, "/request/params/item", ["user", "admin"])).reason == "privileged_target"
 	call_in(there, put(medium, "/request/params/item", ["user"])).allow == true
+}
+
+# A constraint whose list is none names no privileged value; it is refused for its form.
+test_privileged_draft_with_a_list_that_is_none if every list in [5, null, "EUR", {"a": "EUR"}] {
+	there := changed({"catalogue": {"erp.order.create": {"privileged": {"currency": ["EUR"]}}}})
+	answer := ask("draft", put(draft_medium, "/poa/con/currency", {"in": list}), there)
+	[answer.reason, answer.requirement.required, answer.requirement.ticket] == ["constraint_invalid", 1, false]
 }

@@ -65,7 +65,6 @@ risk_near := {name |
 # METADATA
 # title: The amount of a parameter is close to that limit
 risk_presses(name, most) if {
-	is_number(most)
 	amount := risk_amount(name)
 	is_number(amount)
 	risk_close(amount, most)

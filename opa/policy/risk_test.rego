@@ -127,3 +127,16 @@ test_risk_threshold_beside_dual_control if {
 	answer := ask("draft", put(draft_low, "/requires_dual_control", true), overlaid({"risk_threshold": 14}))
 	answer.requirement.required == 2
 }
+
+test_risk_outside_hours_is_named if points_of(call_in(changed({"risk": {"calendar": "moon"}}), low).risk).outside_hours == 10
+
+test_risk_far_from_the_limit_of_an_overlay if every row in [[{"max": 150}, 40], [{"max": 150.625}, 30], [{"max": 100000}, 30], [{"min": 100}, 30], ["EUR", 30]] {
+	risk_in(overlaid({"limits": {"erp.order.create": {"amount": row[0]}}}), medium).score == row[1]
+}
+
+test_risk_nothing_of_a_limit_of_nothing_is_not_near if {
+	risk_in(limited_to({"amount": {"max": 0}}), put(medium, "/request/params/amount", 0)).score == 30
+	risk_in(limited_to({"amount": {"max": 0}}), put(medium, "/request/params/amount", 1)).score == 40
+}
+
+test_risk_says_where_the_approval_is_missing if said(call_in(overlaid({"risk_threshold": 54}), high)) == {"risk_threshold /approvals"}

@@ -79,3 +79,11 @@ test_unmandated_hole_in_the_findings_does_not_permit if {
 	answer := ask("call", bare, put(world, "/low_risk_allowlist", {"acts": {}})) with data.atb.unmandated_explained as set()
 	answer.reason == "policy_undefined"
 }
+
+test_unmandated_points_at_the_workspace if said(call(put(bare, "/workspace", "other"))) == {"workspace_mismatch /workspace"}
+
+test_unmandated_finding_without_a_rank_does_not_permit if {
+	there := overlaid({"denied": ["*"]})
+	answer := ask("call", bare, there) with data.reasons as json.remove(data.reasons, ["act_denied_here"])
+	[answer.allow, answer.reason] == [false, "policy_undefined"]
+}
