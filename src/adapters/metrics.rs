@@ -1,6 +1,7 @@
 //! Metrics, in one registry. No label carries an agent, a `jti` or a path: every label's values are a closed list.
 
 mod policy;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -30,6 +31,7 @@ use crate::service::ports::{
 };
 
 pub use policy::PolicyMetrics;
+pub use waiting::WaitingMetrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EventLabels {
@@ -81,6 +83,7 @@ pub struct Metrics {
     dead: Counter,
     lag: Family<EndpointLabels, Gauge<f64, AtomicU64>>,
     policy: PolicyMetrics,
+    waiting: WaitingMetrics,
 }
 
 impl Metrics {
@@ -105,9 +108,11 @@ impl Metrics {
             dead: Counter::default(),
             lag: Family::default(),
             policy: PolicyMetrics::default(),
+            waiting: WaitingMetrics::default(),
             registry: Arc::new(Registry::default()),
         };
         metrics.policy.register(&mut registry);
+        metrics.waiting.register(&mut registry);
         registry.register(
             "notify_deliveries",
             "Attempts to tell an endpoint, by how they ended",
@@ -146,6 +151,11 @@ impl Metrics {
         );
         registry.register("ledger_group_size", "Requests in one commit", metrics.group.clone());
         Self { registry: Arc::new(registry), ..metrics }
+    }
+
+    /// Those of what waits.
+    pub fn waiting(&self) -> &WaitingMetrics {
+        &self.waiting
     }
 
     /// Those of the policy.

@@ -8,6 +8,7 @@
     reason = "what the tests share is test code too: a test that cannot go on fails"
 )]
 
+mod alerts;
 mod app;
 mod approve;
 mod bundle_probe;
@@ -22,6 +23,7 @@ mod enforce;
 mod events;
 mod faults;
 mod faults_store;
+mod governance;
 mod issue;
 mod kept_checkpoint;
 mod leg;
