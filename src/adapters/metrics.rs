@@ -1,5 +1,6 @@
 //! Metrics, in one registry. No label carries an agent, a `jti` or a path: every label's values are a closed list.
 
+mod described;
 mod policy;
 mod waiting;
 
@@ -19,6 +20,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use self::described::Described;
 use crate::domain::approval::{Challenge, Summary};
 use crate::domain::id::{ChallengeId, DecisionId};
 use crate::domain::ledger::{CallKey, Checkpoint, Entry, EventType, Outcome, Receipt};
@@ -72,6 +74,7 @@ struct DeliveryLabels {
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
+    series: Arc<[String]>,
     events: Family<EventLabels, Counter>,
     outcomes: Family<OutcomeLabels, Counter>,
     refused_writes: Counter,
@@ -89,7 +92,7 @@ pub struct Metrics {
 impl Metrics {
     /// A registry with every metric of ours, under the name `atb_…`.
     pub fn new(version: &str) -> Self {
-        let mut registry = Registry::with_prefix("atb");
+        let mut registry = Described::new();
         registry.register(
             "build",
             "The version that runs",
@@ -109,7 +112,8 @@ impl Metrics {
             lag: Family::default(),
             policy: PolicyMetrics::default(),
             waiting: WaitingMetrics::default(),
-            registry: Arc::new(Registry::default()),
+            registry: Arc::default(),
+            series: Arc::from([]),
         };
         metrics.policy.register(&mut registry);
         metrics.waiting.register(&mut registry);
@@ -150,7 +154,8 @@ impl Metrics {
             metrics.commit.clone(),
         );
         registry.register("ledger_group_size", "Requests in one commit", metrics.group.clone());
-        Self { registry: Arc::new(registry), ..metrics }
+        let (registry, series) = registry.into_parts();
+        Self { registry: Arc::new(registry), series: Arc::from(series), ..metrics }
     }
 
     /// Those of what waits.
@@ -161,6 +166,11 @@ impl Metrics {
     /// Those of the policy.
     pub fn policy(&self) -> &PolicyMetrics {
         &self.policy
+    }
+
+    /// The names of all series that there can be, those too of which there is no sample yet.
+    pub fn series(&self) -> &[String] {
+        &self.series
     }
 
     /// The OpenMetrics text.

@@ -16,6 +16,7 @@ mod cli;
 mod cli_delegation;
 mod compromise_matrix;
 mod connectors;
+mod crash_soak;
 mod decide;
 mod demo;
 mod documentation;

@@ -3,8 +3,9 @@
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Unit;
 
+use super::described::Described;
 use crate::domain::time::Timestamp;
 
 /// The metrics of what waits, as it was when it was last looked at.
@@ -17,7 +18,7 @@ pub struct WaitingMetrics {
 }
 
 impl WaitingMetrics {
-    pub(super) fn register(&self, registry: &mut Registry) {
+    pub(super) fn register(&self, registry: &mut Described) {
         registry.register("ledger_queue", "Requests that wait for the ledger's writer", self.queue.clone());
         registry.register("ledger_entries", "Entries that the newest checkpoint covers", self.entries.clone());
         registry.register("challenges_pending", "Challenges that wait for approvals", self.challenges.clone());
