@@ -1,6 +1,8 @@
 //! Metrics, in one registry. No label carries an agent, a `jti` or a path: every label's values are a closed list.
 
+mod described;
 mod policy;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -18,6 +20,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use self::described::Described;
 use crate::domain::approval::{Challenge, Summary};
 use crate::domain::id::{ChallengeId, DecisionId};
 use crate::domain::ledger::{CallKey, Checkpoint, Entry, EventType, Outcome, Receipt};
@@ -30,6 +33,7 @@ use crate::service::ports::{
 };
 
 pub use policy::PolicyMetrics;
+pub use waiting::WaitingMetrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EventLabels {
@@ -70,6 +74,7 @@ struct DeliveryLabels {
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
+    series: Arc<[String]>,
     events: Family<EventLabels, Counter>,
     outcomes: Family<OutcomeLabels, Counter>,
     refused_writes: Counter,
@@ -81,12 +86,13 @@ pub struct Metrics {
     dead: Counter,
     lag: Family<EndpointLabels, Gauge<f64, AtomicU64>>,
     policy: PolicyMetrics,
+    waiting: WaitingMetrics,
 }
 
 impl Metrics {
     /// A registry with every metric of ours, under the name `atb_…`.
     pub fn new(version: &str) -> Self {
-        let mut registry = Registry::with_prefix("atb");
+        let mut registry = Described::new();
         registry.register(
             "build",
             "The version that runs",
@@ -105,9 +111,12 @@ impl Metrics {
             dead: Counter::default(),
             lag: Family::default(),
             policy: PolicyMetrics::default(),
-            registry: Arc::new(Registry::default()),
+            waiting: WaitingMetrics::default(),
+            registry: Arc::default(),
+            series: Arc::from([]),
         };
         metrics.policy.register(&mut registry);
+        metrics.waiting.register(&mut registry);
         registry.register(
             "notify_deliveries",
             "Attempts to tell an endpoint, by how they ended",
@@ -145,12 +154,23 @@ impl Metrics {
             metrics.commit.clone(),
         );
         registry.register("ledger_group_size", "Requests in one commit", metrics.group.clone());
-        Self { registry: Arc::new(registry), ..metrics }
+        let (registry, series) = registry.into_parts();
+        Self { registry: Arc::new(registry), series: Arc::from(series), ..metrics }
+    }
+
+    /// Those of what waits.
+    pub fn waiting(&self) -> &WaitingMetrics {
+        &self.waiting
     }
 
     /// Those of the policy.
     pub fn policy(&self) -> &PolicyMetrics {
         &self.policy
+    }
+
+    /// The names of all series that there can be, those too of which there is no sample yet.
+    pub fn series(&self) -> &[String] {
+        &self.series
     }
 
     /// The OpenMetrics text.

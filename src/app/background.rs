@@ -18,6 +18,8 @@ use crate::service::ports::{Clock as _, Ledger as _};
 const EXPIRY_EVERY: Duration = Duration::from_secs(1);
 /// How often mandates that cannot verify any more are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// How often what waits is looked at for the metrics.
+const WAITING_EVERY: Duration = Duration::from_secs(5);
 /// How often refused connections are written down.
 const HANDSHAKES_EVERY: Duration = Duration::from_secs(1);
 
@@ -47,12 +49,28 @@ pub(super) fn start(
             }
         }
     }));
+    let seen = Arc::clone(core);
+    tasks.spawn(every(WAITING_EVERY, stopping.clone(), move || {
+        let core = Arc::clone(&seen);
+        async move { see_what_waits(&core).await }
+    }));
     let (core, handshakes) = (Arc::clone(core), Arc::clone(handshakes));
     tasks.spawn(every(HANDSHAKES_EVERY, stopping, move || {
         let (core, handshakes) = (Arc::clone(&core), Arc::clone(&handshakes));
         async move { handshakes.flush(&core).await }
     }));
     tasks
+}
+
+async fn see_what_waits(core: &Core) {
+    let metrics = core.metrics.waiting();
+    if let Ok(checkpoint) = core.store.checkpoint().await {
+        metrics.ledger(core.sqlite.queue_depth(), checkpoint.size());
+    }
+    match core.sqlite.reader().pending_challenges().await {
+        Ok((pending, oldest)) => metrics.challenges(pending, oldest, core.clock.now()),
+        Err(error) => tracing::warn!(error = %error, "pending challenges could not be counted; tried again"),
+    }
 }
 
 async fn every<F: Future<Output = ()>>(period: Duration, mut stopping: watch::Receiver<bool>, job: impl Fn() -> F) {

@@ -21,6 +21,7 @@ mod mandate;
 mod notify;
 pub(crate) mod output;
 mod policy;
+mod report;
 mod serve;
 mod svid;
 mod watch;
@@ -69,6 +70,8 @@ enum Command {
     Mandate(mandate::Args),
     /// Read and verify the ledger.
     Audit(audit::Args),
+    /// Figures over the ledger.
+    Report(report::Args),
     /// Try the endpoints of notifications, and see what they were never told.
     Notify(notify::Args),
     /// Write, check and compare legal templates.
@@ -132,6 +135,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Call(args) => runtime.block_on(call::run(args)),
         Command::Mandate(args) => mandate::run(args),
         Command::Audit(args) => runtime.block_on(audit::run(args)),
+        Command::Report(args) => runtime.block_on(report::run(args)),
         Command::Notify(args) => runtime.block_on(notify::run(args)),
         Command::Leg(args) => runtime.block_on(leg::run(args)),
         Command::Policy(args) => runtime.block_on(policy::run(args)),

@@ -26,3 +26,5 @@ pub mod mandate;
 pub mod policy;
 
 pub mod ledger;
+
+pub mod governance;

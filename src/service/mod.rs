@@ -18,6 +18,8 @@ pub mod broker;
 
 pub mod auditor;
 
+pub mod governance;
+
 pub mod withdrawals;
 
 pub mod toolchain;

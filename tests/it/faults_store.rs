@@ -250,7 +250,7 @@ async fn written(dir: &Path, entries: u64) -> PathBuf {
     path
 }
 
-async fn sql(path: &Path, statements: &[&str]) {
+pub async fn sql(path: &Path, statements: &[&str]) {
     let mut conn = SqliteConnectOptions::new().filename(path).create_if_missing(true).connect().await.unwrap();
     for statement in statements {
         let done = sqlx::query(AssertSqlSafe(*statement)).execute(&mut conn).await;

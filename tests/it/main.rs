@@ -8,6 +8,7 @@
     reason = "what the tests share is test code too: a test that cannot go on fails"
 )]
 
+mod alerts;
 mod app;
 mod approve;
 mod bundle_probe;
@@ -15,6 +16,7 @@ mod cli;
 mod cli_delegation;
 mod compromise_matrix;
 mod connectors;
+mod crash_soak;
 mod decide;
 mod demo;
 mod documentation;
@@ -22,6 +24,7 @@ mod enforce;
 mod events;
 mod faults;
 mod faults_store;
+mod governance;
 mod issue;
 mod kept_checkpoint;
 mod leg;

@@ -185,6 +185,12 @@ impl Served {
         self.child.wait().unwrap();
     }
 
+    /// kill -9, by whoever shares it; it is waited for when the last one drops it.
+    pub fn kill_now(&self) {
+        let sent = Command::new("kill").args(["-KILL", &self.pid().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// SIGTERM.
     pub fn terminate(&self) {
         let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();

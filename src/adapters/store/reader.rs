@@ -12,6 +12,7 @@ use crate::domain::approval::Challenge;
 use crate::domain::id::{ChallengeId, DecisionId, Jti, Sha256Digest};
 use crate::domain::json;
 use crate::domain::ledger::{CallKey, Entry, LeafHash, ProofError, Subtree, consistency_proof, inclusion_proof};
+use crate::domain::time::Timestamp;
 use crate::service::auditor::BLOCK_LEVEL;
 use crate::service::ports::{EntryFilter, StoreError, Stored};
 
@@ -96,6 +97,19 @@ impl SqliteReader {
             Ok((key, entry))
         };
         rows.iter().map(decision).collect()
+    }
+
+    /// How many challenges are pending, and when the oldest of them was opened.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn pending_challenges(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
+        let row = sqlx::query("SELECT count(*), min(created_at) FROM challenge WHERE state = 'pending'")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(failed)?;
+        let oldest: Option<i64> = row.try_get(1).map_err(failed)?;
+        Ok((unsigned(&row, 0)?, oldest.and_then(|at| u64::try_from(at).ok()).map(Timestamp::from_millis)))
     }
 
     /// As [`Challenges::find`](crate::service::ports::Challenges::find).

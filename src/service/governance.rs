@@ -1,0 +1,76 @@
+//! Figures of governance for a period: the record is read once, in order, and counted.
+//!
+//! Whether the record verifies is asked of [`verify_log`](super::auditor::verify_log) by the caller, because that reads
+//! all of it and a door may not have the time.
+
+use crate::domain::governance::{Integrity, Report, Tally};
+use crate::domain::id::WorkspaceId;
+use crate::domain::ledger::Entry;
+use crate::domain::time::Timestamp;
+
+use super::ports::{EntryFilter, StoreError};
+
+/// Entries read at a time.
+const PAGE: u32 = 1000;
+
+/// What a report is asked for.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The first instant that counts.
+    pub since: Timestamp,
+    /// The first instant that does not count any more.
+    pub until: Timestamp,
+    /// Only this workspace.
+    pub workspace: Option<WorkspaceId>,
+    /// What a verification of the record said.
+    pub integrity: Integrity,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The period ends before it begins.
+    #[error("the period ends at {until}, before it begins at {since}")]
+    EmptyPeriod {
+        /// Its begin.
+        since: Timestamp,
+        /// Its end.
+        until: Timestamp,
+    },
+    /// An entry cannot be read; figures without it would be wrong.
+    #[error("entry {0} is no entry that this program knows; `atb audit verify` says more")]
+    Unreadable(u64),
+    /// The record cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The figures. `page` gives the entries from a number on, at most so many, that match a filter.
+///
+/// # Errors
+/// When the period is empty, or the record or an entry of it cannot be read.
+pub async fn report<P>(question: Question, page: P) -> Result<Report, ReportError>
+where
+    P: AsyncFn(u64, u32, &EntryFilter) -> Result<Vec<(u64, Vec<u8>)>, StoreError>,
+{
+    let Question { since, until, workspace, integrity } = question;
+    if until <= since {
+        return Err(ReportError::EmptyPeriod { since, until });
+    }
+    let mut tally = Tally::new(since, until, workspace.clone());
+    let filter =
+        EntryFilter { since: Some(tally.read_from()), until: Some(until), workspace, ..EntryFilter::default() };
+    let mut next = 0;
+    loop {
+        let rows = page(next, PAGE, &filter).await?;
+        let full = rows.len() >= PAGE as usize;
+        for (seq, body) in rows {
+            let entry: Entry = serde_json::from_slice(&body).map_err(|_| ReportError::Unreadable(seq))?;
+            tally.add(&entry);
+            next = seq + 1;
+        }
+        if !full {
+            return Ok(tally.report(integrity));
+        }
+    }
+}
