@@ -64,7 +64,7 @@ pub enum ConfigError {
 }
 
 /// Every key, as `section.key`. A test holds it against [`Raw`].
-pub const KEYS: [&str; 46] = [
+pub const KEYS: [&str; 47] = [
     "dev",
     "environment",
     "trust.domain",
@@ -105,6 +105,7 @@ pub const KEYS: [&str; 46] = [
     "notify.max_age_seconds",
     "notify.endpoints",
     "legal.officers",
+    "ledger.auditors",
     "ops.listen",
     "limits.connections",
     "limits.drain_seconds",
@@ -148,6 +149,8 @@ pub struct Config {
     pub notify: NotifyConfig,
     /// Who may withdraw legal grounds, at both doors.
     pub legal_officers: Vec<SpiffeId>,
+    /// Who may read the record, at both doors.
+    pub auditors: Vec<SpiffeId>,
     /// The plain listener for health, readiness and metrics.
     pub ops: SocketAddr,
     /// Connections per mTLS listener.
@@ -412,6 +415,16 @@ connectors = "connectors"
             |domain: &str| parse(&format!("{MINIMAL}[legal]\nofficers = [\"spiffe://{domain}/legal/officer\"]\n"), &[]);
         assert_eq!(of("atb.dev").unwrap().legal_officers.len(), 1);
         assert!(of("other.dev").unwrap_err().to_string().contains("legal.officers"));
+    }
+
+    #[test]
+    fn nobody_reads_the_record_unless_it_is_named_and_nobody_of_another_trust_domain_is() {
+        let of = |domain: &str| {
+            parse(&format!("{MINIMAL}[ledger]\nauditors = [\"spiffe://{domain}/auditor/first\"]\n"), &[])
+        };
+        assert!(parse(MINIMAL, &[]).unwrap().auditors.is_empty());
+        assert_eq!(of("atb.dev").unwrap().auditors.len(), 1);
+        assert!(of("other.dev").unwrap_err().to_string().contains("ledger.auditors"));
     }
 
     /// A key that is missing from `KEYS` would be refused in the environment although the file takes it.

@@ -48,6 +48,7 @@ pub(super) async fn open(
         let app = agentauth::router(AgentAuth {
             issuer: Arc::clone(&made),
             withdrawals: Arc::clone(&core.withdrawn),
+            audit: Arc::clone(&core.audit),
             keys: Arc::clone(&published),
             streams,
         });
@@ -70,7 +71,9 @@ pub(super) async fn open(
         made.restore_counters().await.map_err(|refusal| anyhow::Error::msg(refusal.detail))?;
         let upstreams = Arc::clone(&core.upstreams);
         let withdrawals = Arc::clone(&core.withdrawn);
-        let app = broker::router(BrokerDoor { broker: made, withdrawals, upstreams, in_flight: in_flight.clone() });
+        let audit = Arc::clone(&core.audit);
+        let state = BrokerDoor { broker: made, withdrawals, audit, upstreams, in_flight: in_flight.clone() };
+        let app = broker::router(state);
         let door = &core.config.broker.as_ref().context("the configuration has no [broker]")?.door;
         broker_door = Some(bind(core, door, app, "broker").await?);
     }

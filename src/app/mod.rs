@@ -36,6 +36,7 @@ use crate::domain::jose::MandateKeys;
 use crate::domain::ledger::{Entry, EventType, LogKey, Subject};
 use crate::domain::mandate::Expected;
 use crate::domain::policy::Bundle;
+use crate::service::audit::{AuditPorts, AuditReads};
 use crate::service::broker::{Broker, BrokerPorts, BrokerSettings};
 use crate::service::issuer::{Issuer, IssuerPorts, IssuerSettings};
 use crate::service::ports::{Clock, Entropy, Ledger as _, PolicyPoint as _};
@@ -88,6 +89,7 @@ struct Core {
     policy: Arc<InForce>,
     policy_state: policy::PolicyState,
     upstreams: Arc<ArcSwap<Upstreams>>,
+    audit: Arc<AuditReads>,
     withdrawn: Arc<LegWithdrawals>,
     metrics: Metrics,
 }
@@ -149,7 +151,11 @@ impl App {
             entropy: entropy.clone(),
         };
         let withdrawn = LegWithdrawals::open(config.legal_officers.clone(), ports).await;
+        let ports =
+            AuditPorts { log: sqlite.clone(), ledger: store.clone(), clock: clock.clone(), entropy: entropy.clone() };
+        let audit = Arc::new(AuditReads::new(config.auditors.clone(), ports));
         let core = Arc::new(Core {
+            audit,
             withdrawn: Arc::new(withdrawn.context("the withdrawn legal grounds")?),
             policy,
             policy_state: state,

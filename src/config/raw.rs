@@ -40,6 +40,8 @@ pub struct Raw {
     #[serde(default)]
     legal: RawLegal,
     #[serde(default)]
+    ledger: RawLedger,
+    #[serde(default)]
     ops: RawOps,
     #[serde(default)]
     limits: RawLimits,
@@ -113,6 +115,13 @@ struct RawBroker {
 struct RawLegal {
     #[serde(default)]
     officers: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLedger {
+    #[serde(default)]
+    auditors: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -194,6 +203,17 @@ impl Raw {
             text.parse::<SpiffeId>().map_err(|error| value(key, format!("`{text}` is not a SPIFFE ID: {error}")))
         };
         let at = |path: PathBuf| base.join(path);
+        // Nobody of another domain gets in; an entry that can never match is a slip.
+        let ours = |key, texts: &[String]| {
+            let one = |text: &String| {
+                let named: SpiffeId = id(key, text)?;
+                if named.trust_domain_name() == self.trust.domain {
+                    return Ok(named);
+                }
+                Err(value(key, format!("`{named}` is not of the trust domain `{}`", self.trust.domain)))
+            };
+            texts.iter().map(one).collect::<Result<Vec<_>, _>>()
+        };
         let agentauth_id =
             self.agentauth.as_ref().map(|part| id("agentauth.spiffe_id", &part.spiffe_id)).transpose()?;
         let broker_id = self.broker.as_ref().map(|part| id("broker.spiffe_id", &part.spiffe_id)).transpose()?;
@@ -262,22 +282,8 @@ impl Raw {
             broker,
             tickets: tickets::resolve(self.tickets, base)?,
             notify: self.notify.resolve(base)?,
-            legal_officers: self
-                .legal
-                .officers
-                .iter()
-                .map(|text| {
-                    let officer: SpiffeId = id("legal.officers", text)?;
-                    // Nobody of another domain gets in; an entry that can never match is a slip.
-                    if officer.trust_domain_name() == self.trust.domain {
-                        return Ok(officer);
-                    }
-                    Err(value(
-                        "legal.officers",
-                        format!("`{officer}` is not of the trust domain `{}`", self.trust.domain),
-                    ))
-                })
-                .collect::<Result<_, _>>()?,
+            legal_officers: ours("legal.officers", &self.legal.officers)?,
+            auditors: ours("ledger.auditors", &self.ledger.auditors)?,
             ops: self.ops.listen,
             connections: in_range("limits.connections", self.limits.connections, 1..=100_000)?,
             drain: Duration::from_secs(self.limits.drain_seconds.min(600)),

@@ -16,6 +16,8 @@ pub mod notifier;
 
 pub mod broker;
 
+pub mod audit;
+
 pub mod auditor;
 
 pub mod governance;

@@ -1,6 +1,7 @@
 //! Every trait that the outside implements. The doc of a port is its contract: atomicity, durability, retries,
 //! concurrency, and what each error promises.
 
+mod audit;
 mod calls;
 mod challenges;
 mod clock;
@@ -11,6 +12,7 @@ mod policy;
 mod tickets;
 mod withdrawals;
 
+pub use audit::{AuditLog, AuditPage, AuditQuestion, Found, MAX_AUDIT_PAGE};
 pub use calls::{CallDirectory, NotACall};
 pub use challenges::{AdvanceError, ChallengeQuery, Challenges, Entitled, ListKey, Order, Stored, Viewer};
 pub use clock::{Clock, Entropy};

@@ -16,6 +16,7 @@ use axum::{Extension, Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::audit::{self, AuditDoor};
 use super::body;
 use super::leg::{self, LegDoor};
 use super::problem::Problem;
@@ -27,8 +28,10 @@ use crate::domain::jose::MandateKeys;
 use crate::domain::json as strict;
 use crate::domain::leg::LegTemplate;
 use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
+use crate::service::audit::AuditReads;
 use crate::service::issuer::queue::MAX_PAGE;
 use crate::service::issuer::{Issued, Issuer};
+use crate::service::ports::MAX_AUDIT_PAGE;
 use crate::service::refusal::{Code, Refusal};
 use crate::service::wanted;
 use crate::service::withdrawals::LegWithdrawals;
@@ -43,6 +46,8 @@ pub struct AgentAuth {
     pub issuer: Arc<Issuer>,
     /// The withdrawals of this process.
     pub withdrawals: Arc<LegWithdrawals>,
+    /// The readers of the record.
+    pub audit: Arc<AuditReads>,
     /// The keys to publish.
     pub keys: Arc<MandateKeys>,
     /// The live queues that are open.
@@ -66,6 +71,7 @@ pub fn router(state: AgentAuth) -> Router {
         .route("/.well-known/jwks.json", get(jwks))
         .route("/.well-known/atb-configuration", get(configuration))
         .merge(leg::routes())
+        .merge(audit::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(state.clone(), admit))
@@ -220,6 +226,8 @@ async fn configuration(State(state): State<AgentAuth>, Extension(Peer(peer)): Ex
         "max_ttl_seconds": settings.max_ttl,
         "max_wait_seconds": MAX_WAIT_SECONDS,
         "leg_withdrawals_endpoint": "/leg/withdrawals",
+        "audit_endpoint": "/audit",
+        "max_audit_entries_per_page": MAX_AUDIT_PAGE,
         "free_form_leg": bundle.workspace(&bundle.workspace_of(peer.id())).free_form_leg,
         "bundle": bundle.revision(),
     }))
@@ -243,6 +251,12 @@ impl LegDoor for AgentAuth {
 
     async fn refused(&self, caller: &SpiffeId, refusal: Refusal) -> Refusal {
         self.issuer.refuse_at_door(caller, refusal).await
+    }
+}
+
+impl AuditDoor for AgentAuth {
+    fn audit(&self) -> &AuditReads {
+        &self.audit
     }
 }
 

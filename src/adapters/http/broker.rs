@@ -19,6 +19,7 @@ use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use tokio::sync::watch;
 
+use super::audit::{self, AuditDoor};
 use super::body;
 use super::leg::{self, LegDoor};
 use super::problem::Problem;
@@ -27,6 +28,7 @@ use crate::adapters::connectors::{CallEnd, CallFault, CallRefused, Connectors, F
 use crate::domain::action::CallRequest;
 use crate::domain::ledger::Outcome;
 use crate::domain::spiffe::SpiffeId;
+use crate::service::audit::AuditReads;
 use crate::service::broker::{Asked, Broker, CallInDoubt, CallOutcome, IncomingCall};
 use crate::service::refusal::{Code, Refusal};
 use crate::service::wanted::NamedCall;
@@ -47,6 +49,8 @@ pub struct BrokerDoor {
     pub broker: Arc<Broker>,
     /// The withdrawals of this process.
     pub withdrawals: Arc<LegWithdrawals>,
+    /// The readers of the record.
+    pub audit: Arc<AuditReads>,
     /// The connectors.
     pub upstreams: Arc<ArcSwap<Upstreams>>,
     /// Outcomes that are being recorded: a clone lives as long as one is not on record.
@@ -82,6 +86,12 @@ impl LegDoor for BrokerDoor {
     }
 }
 
+impl AuditDoor for BrokerDoor {
+    fn audit(&self) -> &AuditReads {
+        &self.audit
+    }
+}
+
 /// The routes of the broker.
 pub fn router(state: BrokerDoor) -> Router {
     Router::new()
@@ -89,6 +99,7 @@ pub fn router(state: BrokerDoor) -> Router {
         .route("/v1/decide", post(decide))
         .route("/v1/data/{*path}", post(data).get(data_by_parameter))
         .merge(leg::routes())
+        .merge(audit::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(axum::middleware::from_fn_with_state(state.clone(), admit))

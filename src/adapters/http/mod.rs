@@ -1,6 +1,7 @@
 //! The doors: accept and identify, route, limit, translate. Handlers translate and never decide.
 
 pub mod agentauth;
+pub mod audit;
 mod body;
 pub mod broker;
 pub mod client;

@@ -7,6 +7,7 @@
 
 mod activations;
 mod allowed;
+mod audit;
 mod batch;
 mod group;
 mod life;

@@ -54,6 +54,8 @@ pub enum EventType {
     NotificationDead,
     /// A caller was refused at the door, before anything was asked.
     AuthenticationFailed,
+    /// An auditor asked the record by `GET /audit`.
+    AuditRead,
     /// A legal officer withdrew a template's version or a consent.
     LegWithdrawn,
     /// The service started; its configuration's digest is in `detail`.
@@ -64,7 +66,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of this enum.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::PoaIssued,
         Self::PoaIssuedDualControl,
         Self::PoaChallengeCreated,
@@ -82,6 +84,7 @@ impl EventType {
         Self::PolicyRefused,
         Self::NotificationDead,
         Self::AuthenticationFailed,
+        Self::AuditRead,
         Self::LegWithdrawn,
         Self::ServiceStarted,
         Self::ServiceStopped,
@@ -107,6 +110,7 @@ impl EventType {
             Self::PolicyRefused => "policy_refused",
             Self::NotificationDead => "notification_dead",
             Self::AuthenticationFailed => "authentication_failed",
+            Self::AuditRead => "audit_read",
             Self::LegWithdrawn => "leg_withdrawn",
             Self::ServiceStarted => "service_started",
             Self::ServiceStopped => "service_stopped",

@@ -5,6 +5,8 @@
 
 mod checkpoint;
 mod entry;
+pub mod export;
+pub mod query;
 mod recorded;
 mod tree;
 
