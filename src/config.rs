@@ -4,6 +4,7 @@
 //! name. [`Config`](crate::config::Config) is what the rest of the program sees: paths resolved against the file's
 //! folder, names parsed, insecure choices refused outside development. This module is the only reader of the environment.
 
+mod ledger;
 mod notify;
 mod policy;
 mod raw;
@@ -19,6 +20,7 @@ use crate::domain::policy::Environment;
 use crate::domain::spiffe::{SpiffeId, TrustDomain};
 use crate::domain::time::Ttl;
 
+pub use ledger::{LedgerConfig, WitnessConfig};
 pub use notify::{EndpointConfig, EndpointUrl, NotifyConfig, Shape};
 pub use policy::{CandidateConfig, PolicyConfig, SourceConfig, SourcePlace};
 pub use raw::Raw;
@@ -64,7 +66,7 @@ pub enum ConfigError {
 }
 
 /// Every key, as `section.key`. A test holds it against [`Raw`].
-pub const KEYS: [&str; 46] = [
+pub const KEYS: [&str; 48] = [
     "dev",
     "environment",
     "trust.domain",
@@ -105,6 +107,8 @@ pub const KEYS: [&str; 46] = [
     "notify.max_age_seconds",
     "notify.endpoints",
     "legal.officers",
+    "ledger.readers",
+    "ledger.checkpoints",
     "ops.listen",
     "limits.connections",
     "limits.drain_seconds",
@@ -148,6 +152,8 @@ pub struct Config {
     pub notify: NotifyConfig,
     /// Who may withdraw legal grounds, at both doors.
     pub legal_officers: Vec<SpiffeId>,
+    /// Who may read the log, and where its checkpoints go.
+    pub ledger: LedgerConfig,
     /// The plain listener for health, readiness and metrics.
     pub ops: SocketAddr,
     /// Connections per mTLS listener.

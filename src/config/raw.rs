@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, notify, policy, tickets};
+use super::{AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, ledger, notify, policy, tickets};
 use crate::domain::policy::Environment;
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::time::Ttl;
@@ -39,6 +39,8 @@ pub struct Raw {
     notify: notify::RawNotify,
     #[serde(default)]
     legal: RawLegal,
+    #[serde(default)]
+    ledger: ledger::RawLedger,
     #[serde(default)]
     ops: RawOps,
     #[serde(default)]
@@ -262,6 +264,7 @@ impl Raw {
             broker,
             tickets: tickets::resolve(self.tickets, base)?,
             notify: self.notify.resolve(base)?,
+            ledger: self.ledger.resolve(&self.trust.domain, base)?,
             legal_officers: self
                 .legal
                 .officers

@@ -18,6 +18,10 @@ pub mod broker;
 
 pub mod auditor;
 
+pub mod publisher;
+
+pub mod transparency;
+
 pub mod withdrawals;
 
 pub mod toolchain;

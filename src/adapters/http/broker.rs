@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use super::body;
 use super::leg::{self, LegDoor};
+use super::log::{self, LogDoor, LogReading};
 use super::problem::Problem;
 use super::server::Peer;
 use crate::adapters::connectors::{CallEnd, CallFault, CallRefused, Connectors, Forward, Slot, Target, UpstreamPool};
@@ -47,6 +48,8 @@ pub struct BrokerDoor {
     pub broker: Arc<Broker>,
     /// The withdrawals of this process.
     pub withdrawals: Arc<LegWithdrawals>,
+    /// The ledger, for its readers.
+    pub log: Arc<LogReading>,
     /// The connectors.
     pub upstreams: Arc<ArcSwap<Upstreams>>,
     /// Outcomes that are being recorded: a clone lives as long as one is not on record.
@@ -72,6 +75,16 @@ impl InFlight {
     }
 }
 
+impl LogDoor for BrokerDoor {
+    fn log(&self) -> &Arc<LogReading> {
+        &self.log
+    }
+
+    async fn refused_reader(&self, caller: &SpiffeId, refusal: Refusal) -> Refusal {
+        self.broker.refuse_at_door(caller, refusal).await
+    }
+}
+
 impl LegDoor for BrokerDoor {
     fn withdrawals(&self) -> &LegWithdrawals {
         &self.withdrawals
@@ -89,6 +102,7 @@ pub fn router(state: BrokerDoor) -> Router {
         .route("/v1/decide", post(decide))
         .route("/v1/data/{*path}", post(data).get(data_by_parameter))
         .merge(leg::routes())
+        .merge(log::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(axum::middleware::from_fn_with_state(state.clone(), admit))

@@ -14,6 +14,7 @@ mod lock;
 mod op;
 mod openings;
 mod outbox;
+mod publishing;
 mod queue;
 mod reader;
 mod rows;
