@@ -24,6 +24,7 @@ pub mod outgoing;
 pub mod tickets;
 pub mod witness;
 
+pub mod case_file;
 pub mod checkpoint_file;
 pub mod clock;
 pub mod commitment;

@@ -18,6 +18,8 @@ pub mod broker;
 
 pub mod auditor;
 
+pub mod case;
+
 pub mod publisher;
 
 pub mod transparency;

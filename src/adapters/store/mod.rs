@@ -8,6 +8,7 @@
 mod activations;
 mod allowed;
 mod batch;
+mod cases;
 mod group;
 mod life;
 mod lock;

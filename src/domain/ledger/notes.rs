@@ -19,7 +19,11 @@ pub fn appended(note: &str) -> String {
 
 /// What must be appended before the next note so that a reader finds it; empty where the text ends between two notes.
 pub fn mend(tail: &str) -> String {
-    if tail.is_empty() || tail.ends_with("\n\n") { String::new() } else { format!("\n{INCOMPLETE}\n\n") }
+    if tail.is_empty() || tail.ends_with("\n\n") {
+        return String::new();
+    }
+    // On the line behind what is there, so that the mark and the stretch are one paragraph.
+    format!("{}{INCOMPLETE}\n\n", if tail.ends_with('\n') { "" } else { "\n" })
 }
 
 /// The notes in `text`, in order, each as it was signed, and how many stretches are none: what a crash cut off.
