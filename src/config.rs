@@ -4,6 +4,7 @@
 //! name. [`Config`](crate::config::Config) is what the rest of the program sees: paths resolved against the file's
 //! folder, names parsed, insecure choices refused outside development. This module is the only reader of the environment.
 
+mod ledger;
 mod notify;
 mod policy;
 mod raw;
@@ -19,6 +20,7 @@ use crate::domain::policy::Environment;
 use crate::domain::spiffe::{SpiffeId, TrustDomain};
 use crate::domain::time::Ttl;
 
+pub use ledger::{LedgerConfig, WitnessConfig};
 pub use notify::{EndpointConfig, EndpointUrl, NotifyConfig, Shape};
 pub use policy::{CandidateConfig, PolicyConfig, SourceConfig, SourcePlace};
 pub use raw::Raw;
@@ -64,7 +66,7 @@ pub enum ConfigError {
 }
 
 /// Every key, as `section.key`. A test holds it against [`Raw`].
-pub const KEYS: [&str; 47] = [
+pub const KEYS: [&str; 49] = [
     "dev",
     "environment",
     "trust.domain",
@@ -106,6 +108,8 @@ pub const KEYS: [&str; 47] = [
     "notify.endpoints",
     "legal.officers",
     "ledger.auditors",
+    "ledger.readers",
+    "ledger.checkpoints",
     "ops.listen",
     "limits.connections",
     "limits.drain_seconds",
@@ -151,6 +155,8 @@ pub struct Config {
     pub legal_officers: Vec<SpiffeId>,
     /// Who may read the record, at both doors.
     pub auditors: Vec<SpiffeId>,
+    /// Who may read the log, and where its checkpoints go.
+    pub ledger: LedgerConfig,
     /// The plain listener for health, readiness and metrics.
     pub ops: SocketAddr,
     /// Connections per mTLS listener.

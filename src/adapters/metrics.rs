@@ -2,6 +2,7 @@
 
 mod described;
 mod policy;
+mod publishing;
 mod waiting;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::service::ports::{
 };
 
 pub use policy::PolicyMetrics;
+pub use publishing::PublishingMetrics;
 pub use waiting::WaitingMetrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -87,6 +89,7 @@ pub struct Metrics {
     lag: Family<EndpointLabels, Gauge<f64, AtomicU64>>,
     policy: PolicyMetrics,
     waiting: WaitingMetrics,
+    publishing: PublishingMetrics,
 }
 
 impl Metrics {
@@ -112,11 +115,13 @@ impl Metrics {
             lag: Family::default(),
             policy: PolicyMetrics::default(),
             waiting: WaitingMetrics::default(),
+            publishing: PublishingMetrics::default(),
             registry: Arc::default(),
             series: Arc::from([]),
         };
         metrics.policy.register(&mut registry);
         metrics.waiting.register(&mut registry);
+        metrics.publishing.register(&mut registry);
         registry.register(
             "notify_deliveries",
             "Attempts to tell an endpoint, by how they ended",
@@ -166,6 +171,11 @@ impl Metrics {
     /// Those of the policy.
     pub fn policy(&self) -> &PolicyMetrics {
         &self.policy
+    }
+
+    /// Those of checkpoints that leave the database.
+    pub fn publishing(&self) -> &PublishingMetrics {
+        &self.publishing
     }
 
     /// The names of all series that there can be, those too of which there is no sample yet.

@@ -22,7 +22,10 @@ pub mod http;
 pub mod notify;
 pub mod outgoing;
 pub mod tickets;
+pub mod witness;
 
+pub mod case_file;
+pub mod checkpoint_file;
 pub mod clock;
 pub mod commitment;
 pub mod metrics;

@@ -14,6 +14,7 @@ use super::status::OpsStatus;
 use super::{Addresses, Core, Mode, parts};
 use crate::adapters::http::agentauth::{self, AgentAuth};
 use crate::adapters::http::broker::{self, BrokerDoor, InFlight};
+use crate::adapters::http::log::LogReading;
 use crate::adapters::http::ops;
 use crate::adapters::http::queue_events::Streams;
 use crate::adapters::http::server::{ConnectionLimits, Mtls, serve_mtls, serve_plain};
@@ -21,6 +22,7 @@ use crate::adapters::metrics::time_requests;
 use crate::adapters::tls::{SvidSource, server_config};
 use crate::config::Door;
 use crate::service::issuer::Issuer;
+use crate::service::transparency::Transparency;
 
 /// A door that is bound and not served yet.
 struct Bound {
@@ -39,6 +41,8 @@ pub(super) async fn open(
     handshakes: &Arc<HandshakeFailures>,
     stopping: watch::Receiver<bool>,
 ) -> anyhow::Result<Opened> {
+    let log = Transparency::new(core.config.ledger.readers.clone(), core.sqlite.clone());
+    let log = Arc::new(LogReading::new(log));
     let mut issuer = None;
     let mut keys = None;
     let mut agentauth_door = None;
@@ -49,6 +53,7 @@ pub(super) async fn open(
             issuer: Arc::clone(&made),
             withdrawals: Arc::clone(&core.withdrawn),
             audit: Arc::clone(&core.audit),
+            log: Arc::clone(&log),
             keys: Arc::clone(&published),
             streams,
         });
@@ -72,7 +77,7 @@ pub(super) async fn open(
         let upstreams = Arc::clone(&core.upstreams);
         let withdrawals = Arc::clone(&core.withdrawn);
         let audit = Arc::clone(&core.audit);
-        let state = BrokerDoor { broker: made, withdrawals, audit, upstreams, in_flight: in_flight.clone() };
+        let state = BrokerDoor { broker: made, withdrawals, audit, log, upstreams, in_flight: in_flight.clone() };
         let app = broker::router(state);
         let door = &core.config.broker.as_ref().context("the configuration has no [broker]")?.door;
         broker_door = Some(bind(core, door, app, "broker").await?);

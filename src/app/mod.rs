@@ -8,6 +8,7 @@ mod doors;
 mod notifying;
 mod parts;
 mod policy;
+mod publishing;
 mod status;
 
 use std::net::SocketAddr;
@@ -40,6 +41,7 @@ use crate::service::audit::{AuditPorts, AuditReads};
 use crate::service::broker::{Broker, BrokerPorts, BrokerSettings};
 use crate::service::issuer::{Issuer, IssuerPorts, IssuerSettings};
 use crate::service::ports::{Clock, Entropy, Ledger as _, PolicyPoint as _};
+use crate::service::publisher::Publisher;
 
 use crate::service::withdrawals::{LegWithdrawals, WithdrawalPorts};
 
@@ -104,6 +106,7 @@ pub struct App {
     in_flight: InFlight,
     handshakes: Arc<HandshakeFailures>,
     reload: watch::Sender<u64>,
+    publishers: Vec<Publisher>,
 }
 
 /// Looks at the sources of policy at once.
@@ -133,6 +136,7 @@ impl App {
             true => Some(Arc::new(Webhooks::new(&config.notify, config.dev)?)),
             false => None,
         };
+        let witnesses = publishing::witnesses(&config)?;
         let sqlite = Arc::new(parts::open_store(&config, mode, &clock).await?);
         let started = policy::start(&config, &gate, &sqlite, &clock, &metrics).await;
         let policy::Started { policy, state, bundle, facts, bytes, source, refused } = match started {
@@ -194,6 +198,8 @@ impl App {
         if let (Some(webhooks), Some(door)) = (&webhooks, addresses.agentauth) {
             notifying::start(&core, webhooks, door, &stopping, &mut background);
         }
+        let publishers = publishing::places(&core, witnesses);
+        publishing::start(&core, &publishers, &stopping, &mut background);
         tracing::info!(
             agentauth = addresses.agentauth.map(|a| a.to_string()),
             broker = addresses.broker.map(|a| a.to_string()),
@@ -202,7 +208,7 @@ impl App {
             dev = core.config.dev,
             "started"
         );
-        Ok(Self { core, addresses, shutdown, doors, background, in_flight, handshakes, reload })
+        Ok(Self { core, addresses, shutdown, doors, background, in_flight, handshakes, reload, publishers })
     }
 
     /// Where it listens.
@@ -230,6 +236,7 @@ impl App {
         self.handshakes.flush(&self.core).await;
         let stopped = self.core.entry(EventType::ServiceStopped, Subject::default());
         self.core.store.record(stopped).await.context("the stop is not on record")?;
+        publishing::finish(&self.core, &self.publishers).await;
         self.core.sqlite.close().await.context("the ledger was not closed in order")?;
         tracing::info!("stopped");
         Ok(())
@@ -273,6 +280,13 @@ impl Core {
         subject.detail.insert("services".to_owned(), format!("{mode:?}").to_lowercase());
         let digest = Sha256Digest::of(format!("{:?}", self.config).as_bytes());
         subject.detail.insert("configuration_digest".to_owned(), digest.to_string());
+        // By whose keys mandates and approvals were believed: who checks a case later holds the files against these.
+        let files = [("jwks_digest", published_jwks(&self.config)), ("trust_digest", Some(self.config.trust_bundle.clone()))];
+        for (name, path) in files {
+            if let Some(bytes) = path.and_then(|path| std::fs::read(path).ok()) {
+                subject.detail.insert(name.to_owned(), Sha256Digest::of(&bytes).to_string());
+            }
+        }
         self.store.record(self.entry(EventType::ServiceStarted, subject)).await?;
         Ok(())
     }
@@ -365,7 +379,8 @@ pub async fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
         true => Webhooks::new(&config.notify, config.dev).map(drop).map_err(Into::into),
         false => Ok(()),
     };
-    let results: [anyhow::Result<()>; 8] = [
+    let witnesses = || publishing::witnesses(config).map(drop).map_err(Into::into);
+    let results: [anyhow::Result<()>; 9] = [
         parts::refuse_unsafe(config, modes),
         parts::trust(config).and_then(|trust| parts::check_svids(config, &trust)),
         parts::upstreams(config).map(drop),
@@ -373,6 +388,7 @@ pub async fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
         mandate_key(),
         tickets(),
         webhooks(),
+        witnesses(),
         bundle,
     ];
     results.into_iter().filter_map(Result::err).collect()

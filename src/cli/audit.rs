@@ -1,23 +1,25 @@
 //! `atb audit`: the ledger, read from its file, also while a service writes it, or asked of a service.
 
+mod case;
+mod checkpoint;
 mod conditions;
 mod export;
 mod line;
+mod prove;
 mod query;
 mod source;
 mod trace;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::output::{self, Format};
 use crate::adapters::store::{SqliteReader, read_verifier_key};
 use crate::domain::ledger::LogVerifier;
-use crate::service::auditor::{AuditReport, Start, verify_log};
 
 /// The arguments of `atb audit`.
 #[derive(Debug, clap::Args)]
@@ -40,10 +42,22 @@ enum AuditCommand {
     /// Write the events that match into a file with a signed manifest, or verify such a file.
     #[command(after_help = export::EXAMPLES)]
     Export(Box<export::Args>),
-    /// Verify every entry against the signed checkpoints; exit 1 and name what was done if the ledger is not intact.
-    #[command(after_help = "EXAMPLES:\n  atb audit verify --home ./dev\n  \
-        atb audit verify --store copy.db --key ledger.vkey --checkpoint kept-elsewhere.txt")]
-    Verify(VerifyArgs),
+    /// Verify the ledger, a part of it, or a case file; exit 1 and name what was done if it is not intact.
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(verify::Args),
+    /// Print the newest signed checkpoint, or append it to a file of checkpoints.
+    #[command(after_help = "EXAMPLES:\n  atb audit checkpoint --home ./dev\n  \
+        atb audit checkpoint --home ./dev --append /mnt/worm/checkpoints.txt\n  \
+        atb audit checkpoint --home ./dev --cosigned")]
+    Checkpoint(checkpoint::Args),
+    /// Print the proof that an entry is in the log, for somebody who has nothing but the log's public key.
+    #[command(after_help = "EXAMPLES:\n  atb audit prove 01a1fdde-54a4-7860-9ba0-d2a8b93fe026 --home ./dev --format json\n  \
+        atb audit prove 12 --home ./dev > entry-12.tlog-proof")]
+    Prove(prove::Args),
+    /// Write one case to a file that an auditor checks offline.
+    #[command(after_help = "EXAMPLES:\n  atb audit case 01a1fdde-54a4-7860-9ba0-d2a8b93fe026 --home ./dev --out case.zip\n  \
+        atb audit verify case.zip --key ledger.vkey")]
+    Case(case::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -59,18 +73,6 @@ struct StoreArgs {
     format: Format,
 }
 
-#[derive(Debug, clap::Args)]
-struct VerifyArgs {
-    #[command(flatten)]
-    store: StoreArgs,
-    /// The log's verification key or a file that holds it; without it keys/ledger.vkey of the home directory.
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
-    /// A checkpoint that was kept elsewhere; may be repeated.
-    #[arg(long, value_name = "FILE")]
-    checkpoint: Vec<PathBuf>,
-}
-
 /// Runs one of the subcommands.
 ///
 /// # Errors
@@ -81,7 +83,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         AuditCommand::Query(args) => refused_is_no(query::query(*args).await),
         AuditCommand::Trace(args) => refused_is_no(trace::run(args).await),
         AuditCommand::Export(args) => export::run(*args).await,
-        AuditCommand::Verify(args) => verify(args).await,
+        AuditCommand::Verify(args) => verify::run(args).await,
+        AuditCommand::Checkpoint(args) => checkpoint::run(args).await,
+        AuditCommand::Prove(args) => prove::run(args).await,
+        AuditCommand::Case(args) => case::run(args).await,
     }
 }
 
@@ -106,23 +111,6 @@ impl StoreArgs {
     }
 }
 
-async fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
-    let verifier = verifier(args.key.as_deref(), &args.store.home)?;
-    let mut published = Vec::new();
-    for file in &args.checkpoint {
-        let note = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-        // An editor or a shell adds and drops newlines at the end; the note itself ends with exactly one.
-        published.push(format!("{}\n", note.trim_end_matches('\n')));
-    }
-    let reader = args.store.open().await?;
-    let report = verify_log(&reader, &verifier, &published, Start::Beginning).await?;
-    match args.store.format {
-        Format::Json => output::json(&report_document(&report, &verifier)),
-        Format::Text => print_report(&report, &verifier, &args.store.path()),
-    }
-    Ok(if report.is_intact() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
 /// `key` as the key itself, which has a `+` where a file's name hardly has one, or as a file.
 fn verifier(key: Option<&str>, home: &Path) -> anyhow::Result<LogVerifier> {
     match key {
@@ -130,29 +118,4 @@ fn verifier(key: Option<&str>, home: &Path) -> anyhow::Result<LogVerifier> {
         Some(file) => Ok(read_verifier_key(Path::new(file))?),
         None => Ok(read_verifier_key(&home.join("keys").join("ledger.vkey"))?),
     }
-}
-
-fn report_document(report: &AuditReport, verifier: &LogVerifier) -> Value {
-    json!({
-        "intact": report.is_intact(),
-        "origin": verifier.origin().as_str(),
-        "size": report.size,
-        "root": report.root,
-        "checkpoint": report.checkpoint.as_ref().map(|checkpoint| checkpoint.note()),
-        "findings": report.findings,
-    })
-}
-
-fn print_report(report: &AuditReport, verifier: &LogVerifier, path: &Path) {
-    for finding in &report.findings {
-        output::line(&finding.to_string());
-    }
-    let state = if report.is_intact() { "intact" } else { "NOT INTACT" };
-    output::line(&format!(
-        "{}: {state}, {} entries of {}, root {}",
-        path.display(),
-        report.size,
-        verifier.origin(),
-        report.root.to_hex()
-    ));
 }

@@ -21,6 +21,7 @@ mod mandate;
 mod notify;
 pub(crate) mod output;
 mod policy;
+mod progress;
 mod report;
 mod serve;
 mod svid;

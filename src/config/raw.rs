@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, notify, policy, tickets};
+use super::{AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, ledger, notify, policy, tickets};
 use crate::domain::policy::Environment;
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::time::Ttl;
@@ -40,7 +40,7 @@ pub struct Raw {
     #[serde(default)]
     legal: RawLegal,
     #[serde(default)]
-    ledger: RawLedger,
+    ledger: ledger::RawLedger,
     #[serde(default)]
     ops: RawOps,
     #[serde(default)]
@@ -115,13 +115,6 @@ struct RawBroker {
 struct RawLegal {
     #[serde(default)]
     officers: Vec<String>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLedger {
-    #[serde(default)]
-    auditors: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -284,6 +277,7 @@ impl Raw {
             notify: self.notify.resolve(base)?,
             legal_officers: ours("legal.officers", &self.legal.officers)?,
             auditors: ours("ledger.auditors", &self.ledger.auditors)?,
+            ledger: self.ledger.resolve(&self.trust.domain, base)?,
             ops: self.ops.listen,
             connections: in_range("limits.connections", self.limits.connections, 1..=100_000)?,
             drain: Duration::from_secs(self.limits.drain_seconds.min(600)),

@@ -25,7 +25,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{ChallengeId, DecisionId, Jti, Sha256Digest, WorkspaceId};
-use crate::domain::ledger::{Checkpoint, Entry, Frontier, LeafHash, LogVerifier};
+use crate::domain::ledger::{
+    Checkpoint, CosignatureError, Cosignature, Entry, Frontier, LeafHash, LogVerifier, Subtree, WitnessPolicy,
+};
 use crate::domain::time::Timestamp;
 use crate::service::ports::StoreError;
 
@@ -56,6 +58,9 @@ pub trait LogSource: Send + Sync {
 
     /// The latest earlier checkpoint with at most `size` entries.
     async fn last_history(&self, size: u64) -> Result<Option<StoredCheckpoint>, StoreError>;
+
+    /// The root of a perfect subtree, from the hashes that are kept; `None` if one of them is missing.
+    async fn subtree(&self, subtree: Subtree) -> Result<Option<Sha256Digest>, StoreError>;
 }
 
 /// The head as stored, unverified.
@@ -249,6 +254,27 @@ pub enum Start {
     Beginning,
     /// At the last earlier checkpoint, if the log is long: what a service verifies when it starts.
     LastCheckpoint,
+    /// At the block of this entry. What lies before it is taken from the kept hashes, which the signed root vouches for.
+    Entry(u64),
+}
+
+/// What is verified, and who watches.
+pub struct Scope<'a> {
+    /// The first entry.
+    pub start: Start,
+    /// The entry before which verification may end; to the end where absent. Rounded up to a whole block.
+    pub end: Option<u64>,
+    /// Signed notes that somebody else has kept.
+    pub published: &'a [String],
+    /// Told how many entries are done, of how many.
+    pub progress: &'a (dyn Fn(u64, u64) + Send + Sync),
+}
+
+impl<'a> Scope<'a> {
+    /// All from `start` on, watched by nobody.
+    pub fn from(start: Start, published: &'a [String]) -> Self {
+        Self { start, end: None, published, progress: &|_, _| {} }
+    }
 }
 
 /// Verifies the log in `source` with the log's key and, beside the store's own checkpoints, those in `published`
@@ -262,6 +288,19 @@ pub async fn verify_log(
     published: &[String],
     start: Start,
 ) -> Result<AuditReport, StoreError> {
+    verify_scope(source, verifier, Scope::from(start, published)).await
+}
+
+/// As [`verify_log`], of a part of the log. The signed root covers all of it: where the bytes of the part, the kept hashes
+/// before and the kept hashes behind it give that root, the part is what was signed.
+///
+/// # Errors
+/// As [`verify_log`].
+pub async fn verify_scope(
+    source: &dyn LogSource,
+    verifier: &LogVerifier,
+    scope: Scope<'_>,
+) -> Result<AuditReport, StoreError> {
     let head = source.head().await?;
     let checkpoint = match verifier.verify(&head.note) {
         Ok(checkpoint) => checkpoint,
@@ -272,11 +311,46 @@ pub async fn verify_log(
             return Ok(AuditReport { size: 0, root, checkpoint: None, findings: vec![finding], edge });
         }
     };
-    let from = match start {
+    let from = match scope.start {
         Start::LastCheckpoint if checkpoint.size() > SMALL_LOG => trusted_edge(source, verifier, &checkpoint).await?,
+        Start::Entry(seq) => kept_edge(source, seq.min(checkpoint.size()) / BLOCK * BLOCK).await?,
         _ => Frontier::new(),
     };
-    scan::Scan::new(source, verifier, head, checkpoint, from).run(published).await
+    scan::Scan::new(source, verifier, head, checkpoint, from).run(&scope).await
+}
+
+/// The edge at `size`, a whole number of blocks, from the kept hashes; the empty one if they are not there.
+async fn kept_edge(source: &dyn LogSource, size: u64) -> Result<Frontier, StoreError> {
+    let mut roots = Vec::new();
+    for subtree in Frontier::subtrees(size) {
+        match source.subtree(subtree).await? {
+            Some(root) => roots.push(root),
+            None => return Ok(Frontier::new()),
+        }
+    }
+    Ok(Frontier::from_nodes(size, roots).unwrap_or_default())
+}
+
+/// The newest of `notes` that the log signed and that meets `policy`, with the cosignatures by which it does.
+///
+/// # Errors
+/// When there is none: what is wrong with the newest that the log signed.
+pub fn newest_witnessed(
+    verifier: &LogVerifier,
+    policy: &WitnessPolicy,
+    notes: &[String],
+) -> Result<(Checkpoint, Vec<Cosignature>), Finding> {
+    let mut signed: Vec<_> = notes.iter().filter_map(|note| verifier.verify(note).ok()).collect();
+    signed.sort_by_key(|checkpoint| std::cmp::Reverse(checkpoint.size()));
+    let mut first: Option<CosignatureError> = None;
+    for checkpoint in signed {
+        match policy.check(&checkpoint) {
+            Ok(cosignatures) => return Ok((checkpoint, cosignatures)),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    let detail = first.map_or_else(|| "there is no checkpoint to look for cosignatures on".to_owned(), |e| e.to_string());
+    Err(Finding { kind: Tampering::CheckpointSignature, seq: None, detail })
 }
 
 /// The edge at the last full block that an earlier checkpoint vouches for; the empty one if none does.

@@ -21,6 +21,11 @@ pub mod audit;
 pub mod auditor;
 
 pub mod governance;
+pub mod case;
+
+pub mod publisher;
+
+pub mod transparency;
 
 pub mod withdrawals;
 

@@ -9,6 +9,7 @@ mod ledger;
 mod notify;
 mod outbox;
 mod policy;
+mod publishing;
 mod tickets;
 mod withdrawals;
 
@@ -20,5 +21,6 @@ pub use ledger::{AllowedCalls, Burn, BurnError, EntryFilter, Ledger, StoreError}
 pub use notify::{Notify, NotifyError};
 pub use outbox::{Backlog, News, Outbox, Queued, Waiting};
 pub use policy::{CandidateVerdict, Judged, Opinion, PolicyPoint};
+pub use publishing::{CheckpointFile, PublishError, PublishedLog, Witness};
 pub use tickets::{TicketError, TicketQuery, Tickets};
 pub use withdrawals::WithdrawalStore;

@@ -1,12 +1,14 @@
 //! What the record is told of a question to the policy. Does not ask and does not decide.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::ports::{CandidateVerdict, Entropy, Judged};
 use crate::domain::action::ActionName;
-use crate::domain::ledger::{PolicyRecord, PolicyRule, Salt, Subject};
+use crate::domain::id::Sha256Digest;
+use crate::domain::ledger::{KeptDocument, Openings, PolicyRecord, PolicyRule, Salt, Subject};
 use crate::domain::policy::{Assessment, Decision, IssueDecision, PolicyInput, RiskScore};
 
 /// A verdict of the policy.
@@ -66,6 +68,20 @@ pub fn of<T: Verdict>(
     let loggable = entry.map_or(&NONE, |entry| &entry.loggable);
     let policy = PolicyRecord::of(rule, input.as_json(), &judged.verdict, loggable, salt(entropy));
     Recorded { policy, risk_score: judged.verdict.risk_score(), candidate: judged.candidate.clone() }
+}
+
+/// Notes the digest of a signed document in `subject`, and keeps the document itself with the openings: an entry never
+/// holds a token, and what is personal in it can be erased.
+pub fn keep(subject: &mut Subject, document: KeptDocument, jws: &str, entropy: &dyn Entropy) {
+    note(subject, document, jws);
+    let openings = subject.openings.as_deref().cloned().unwrap_or_else(|| Openings::none(salt(entropy)));
+    subject.openings = Some(Arc::new(openings.with(document, jws)));
+}
+
+/// Notes the digest alone: of a document that may still be used, or that nobody else signed.
+pub fn note(subject: &mut Subject, document: KeptDocument, jws: &str) {
+    let digest = Sha256Digest::of(jws.as_bytes());
+    subject.detail.insert(document.digest_member().to_owned(), digest.to_string());
 }
 
 fn salt(entropy: &dyn Entropy) -> Salt {

@@ -30,6 +30,7 @@ mod kept_checkpoint;
 mod leg;
 mod leg_tool;
 mod life;
+mod log;
 mod notify;
 mod operator;
 mod ops;

@@ -19,6 +19,7 @@ use serde_json::json;
 use super::audit::{self, AuditDoor};
 use super::body;
 use super::leg::{self, LegDoor};
+use super::log::{self, LogDoor, LogReading};
 use super::problem::Problem;
 use super::queue;
 use super::queue_events::{self, Streams};
@@ -48,6 +49,8 @@ pub struct AgentAuth {
     pub withdrawals: Arc<LegWithdrawals>,
     /// The readers of the record.
     pub audit: Arc<AuditReads>,
+    /// The ledger, for its readers.
+    pub log: Arc<LogReading>,
     /// The keys to publish.
     pub keys: Arc<MandateKeys>,
     /// The live queues that are open.
@@ -72,6 +75,7 @@ pub fn router(state: AgentAuth) -> Router {
         .route("/.well-known/atb-configuration", get(configuration))
         .merge(leg::routes())
         .merge(audit::routes())
+        .merge(log::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(state.clone(), admit))
@@ -228,6 +232,9 @@ async fn configuration(State(state): State<AgentAuth>, Extension(Peer(peer)): Ex
         "leg_withdrawals_endpoint": "/leg/withdrawals",
         "audit_endpoint": "/audit",
         "max_audit_entries_per_page": MAX_AUDIT_PAGE,
+        "log_checkpoint_endpoint": "/log/checkpoint",
+        "log_cosigned_checkpoint_endpoint": "/log/checkpoint/cosigned",
+        "log_tiles_endpoint": "/log/tile/",
         "free_form_leg": bundle.workspace(&bundle.workspace_of(peer.id())).free_form_leg,
         "bundle": bundle.revision(),
     }))
@@ -242,6 +249,16 @@ async fn unknown(State(state): State<AgentAuth>, Extension(Peer(peer)): Extensio
 async fn wrong_method(State(state): State<AgentAuth>, Extension(Peer(peer)): Extension<Peer>) -> Problem {
     let refusal = Refusal::new(Code::MethodNotAllowed, "this path takes another method");
     state.issuer.refuse_at_door(peer.id(), refusal).await.into()
+}
+
+impl LogDoor for AgentAuth {
+    fn log(&self) -> &Arc<LogReading> {
+        &self.log
+    }
+
+    async fn refused_reader(&self, caller: &SpiffeId, refusal: Refusal) -> Refusal {
+        self.issuer.refuse_at_door(caller, refusal).await
+    }
 }
 
 impl LegDoor for AgentAuth {

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use super::audit::{self, AuditDoor};
 use super::body;
 use super::leg::{self, LegDoor};
+use super::log::{self, LogDoor, LogReading};
 use super::problem::Problem;
 use super::server::Peer;
 use crate::adapters::connectors::{CallEnd, CallFault, CallRefused, Connectors, Forward, Slot, Target, UpstreamPool};
@@ -51,6 +52,8 @@ pub struct BrokerDoor {
     pub withdrawals: Arc<LegWithdrawals>,
     /// The readers of the record.
     pub audit: Arc<AuditReads>,
+    /// The ledger, for its readers.
+    pub log: Arc<LogReading>,
     /// The connectors.
     pub upstreams: Arc<ArcSwap<Upstreams>>,
     /// Outcomes that are being recorded: a clone lives as long as one is not on record.
@@ -73,6 +76,16 @@ impl InFlight {
         let mut receiver = self.0.subscribe();
         drop(self);
         while receiver.changed().await.is_ok() {}
+    }
+}
+
+impl LogDoor for BrokerDoor {
+    fn log(&self) -> &Arc<LogReading> {
+        &self.log
+    }
+
+    async fn refused_reader(&self, caller: &SpiffeId, refusal: Refusal) -> Refusal {
+        self.broker.refuse_at_door(caller, refusal).await
     }
 }
 
@@ -100,6 +113,7 @@ pub fn router(state: BrokerDoor) -> Router {
         .route("/v1/data/{*path}", post(data).get(data_by_parameter))
         .merge(leg::routes())
         .merge(audit::routes())
+        .merge(log::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(axum::middleware::from_fn_with_state(state.clone(), admit))

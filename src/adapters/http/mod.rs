@@ -7,6 +7,7 @@ pub mod broker;
 pub mod client;
 pub mod event_stream;
 pub mod leg;
+pub mod log;
 pub mod ops;
 pub mod problem;
 mod queue;

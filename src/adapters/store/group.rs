@@ -326,6 +326,10 @@ impl Group {
                 change.apply(tx, self.log.edge.frontier.size()).await?;
                 entry.map_or(Verdict::Noted, |entry| self.append(entry))
             }
+            Op::Cosigned(row) => {
+                row.write(tx).await?;
+                Verdict::Noted
+            }
             Op::Probe => Verdict::Probed,
         };
         self.verdicts.push(verdict);

@@ -3,16 +3,14 @@
 use super::life::Succession;
 use super::openings::{Erase, OpeningRow};
 use super::outbox::OutboxChange;
+use super::publishing::CosignatureRow;
 use super::rows::ChallengeRow;
 use super::withdrawals::WithdrawalRow;
 use crate::domain::id::DecisionId;
-use crate::domain::ledger::{CallKey, Entry, LeafHash, Receipt};
+use crate::domain::ledger::{CallKey, Entry, LeafHash, MAX_ENTRY_BYTES, Receipt};
 use crate::domain::time::Timestamp;
 use crate::service::auditor::Columns;
 use crate::service::ports::{Burn, StoreError};
-
-/// The largest entry that is written; a member without bound would otherwise fill the disk.
-const MAX_ENTRY_BYTES: usize = 64 * 1024;
 
 /// An entry with all that can be computed before it reaches the writer.
 #[derive(Debug)]
@@ -27,6 +25,7 @@ pub(super) struct Prepared {
 impl Prepared {
     pub(super) fn of(entry: Entry) -> Result<Self, StoreError> {
         let body = entry.to_bytes();
+        // A member without bound would fill the disk; a longer entry has no place in a bundle of entries.
         if body.is_empty() || body.len() > MAX_ENTRY_BYTES {
             return Err(StoreError::Unavailable(format!("an entry of {} bytes is not written", body.len())));
         }
@@ -76,6 +75,8 @@ pub(super) enum Op {
         change: OutboxChange,
         entry: Option<Prepared>,
     },
+    /// A witness's cosignature; no entry.
+    Cosigned(CosignatureRow),
     /// Writes the head again: whether a write succeeds.
     Probe,
 }
@@ -87,7 +88,7 @@ pub(super) enum Answer {
     Replayed(Receipt),
     Conflict,
     Pruned(u64),
-    /// A queue of notifications changed; no entry.
+    /// Something beside the log changed; no entry.
     Noted,
     Probed,
 }

@@ -114,7 +114,7 @@ impl SqliteReader {
     }
 }
 
-fn recorded(row: &SqliteRow) -> Result<RecordedDecision, StoreError> {
+pub(super) fn recorded(row: &SqliteRow) -> Result<RecordedDecision, StoreError> {
     let salt: Option<&[u8]> = row.try_get(2).map_err(failed)?;
     let values: Option<&[u8]> = row.try_get(3).map_err(failed)?;
     let salt = salt.and_then(|salt| salt.try_into().ok()).map(Salt::from_bytes);

@@ -164,13 +164,14 @@ impl SqliteReader {
         .map_err(failed)?;
         let mut known = std::collections::HashMap::new();
         for subtree in wanted {
-            known.insert(subtree, self.subtree(subtree).await?);
+            let root = self.kept_subtree(subtree).await?;
+            known.insert(subtree, root.ok_or_else(|| failed(ProofError::Missing(subtree)))?);
         }
         make(&mut |subtree| known.get(&subtree).copied()).map_err(failed)
     }
 
-    /// The root of a perfect subtree, from the at most 128 nodes below it that are kept.
-    async fn subtree(&self, subtree: Subtree) -> Result<Sha256Digest, StoreError> {
+    /// The root of a perfect subtree, from the at most 128 nodes below it that are kept; `None` if they are not there.
+    pub(super) async fn kept_subtree(&self, subtree: Subtree) -> Result<Option<Sha256Digest>, StoreError> {
         let kept = subtree.level / BLOCK_LEVEL * BLOCK_LEVEL;
         let width = 1_u64 << (subtree.level - kept);
         let first = subtree.index * width;
@@ -187,7 +188,7 @@ impl SqliteReader {
             let hash: [u8; 32] = row.try_get::<&[u8], _>(0).map_err(failed)?.try_into().map_err(failed)?;
             tree.append(LeafHash::from_bytes(hash));
         }
-        if tree.size() == width { Ok(tree.root()) } else { Err(failed(ProofError::Missing(subtree))) }
+        Ok((tree.size() == width).then(|| tree.root()))
     }
 }
 

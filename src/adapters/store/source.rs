@@ -7,6 +7,8 @@ use uuid::Uuid;
 
 use super::reader::{SqliteReader, failed, unsigned};
 use super::rows::number;
+use crate::domain::id::Sha256Digest;
+use crate::domain::ledger::Subtree;
 use crate::domain::time::Timestamp;
 use crate::service::auditor::{BLOCK_LEVEL, Columns, LogRow, LogSource, StoredBlock, StoredCheckpoint, StoredHead};
 use crate::service::ports::StoreError;
@@ -68,6 +70,10 @@ impl LogSource for SqliteReader {
                 .await
                 .map_err(failed)?;
         rows.iter().map(checkpoint).collect()
+    }
+
+    async fn subtree(&self, subtree: Subtree) -> Result<Option<Sha256Digest>, StoreError> {
+        self.kept_subtree(subtree).await
     }
 
     async fn last_history(&self, size: u64) -> Result<Option<StoredCheckpoint>, StoreError> {

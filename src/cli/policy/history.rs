@@ -4,12 +4,11 @@
 //! for reading alone, also while a service writes it.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal as _, Read, Seek as _};
+use std::io::{BufRead, BufReader, Read, Seek as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use flate2::read::MultiGzDecoder;
@@ -18,7 +17,7 @@ use tokio::runtime::Handle;
 
 use super::files;
 use crate::adapters::store::{RecordedDecision, SqliteReader};
-use crate::cli::output;
+use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::domain::policy::Bundle;
 use crate::service::auditor::LogSource as _;
@@ -33,8 +32,6 @@ const STACK: usize = 16 * 1024 * 1024;
 /// The longest line of a history, and the largest log that is one array.
 const MAX_LINE: usize = 4 * 1024 * 1024;
 const MAX_ARRAY: u64 = 256 * 1024 * 1024;
-/// How often the line of progress changes.
-const PROGRESS: Duration = Duration::from_millis(200);
 
 /// Which history.
 #[derive(Debug, clap::Args)]
@@ -256,35 +253,6 @@ fn first_byte(text: &mut dyn BufRead) -> std::io::Result<Option<u8>> {
             Some(byte) => return Ok(Some(*byte)),
             None if buffer.is_empty() => return Ok(None),
             None => text.consume(blank),
-        }
-    }
-}
-
-/// One line on a terminal that says how far it is; nothing where stderr is a file.
-struct Progress {
-    shown: Option<Instant>,
-    line: bool,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Self { shown: std::io::stderr().is_terminal().then(Instant::now), line: false }
-    }
-
-    fn at(&mut self, done: u64, of: u64) {
-        const WIDTH: u64 = 30;
-        let Some(shown) = self.shown.filter(|shown| shown.elapsed() >= PROGRESS || done == of) else { return };
-        let _ = shown;
-        let of = of.max(1);
-        let full = usize::try_from(done.min(of) * WIDTH / of).unwrap_or(0);
-        let bar = format!("{}{}", "#".repeat(full), ".".repeat(WIDTH as usize - full));
-        output::progress(&format!("[{bar}] {:>3} %", done.min(of) * 100 / of));
-        (self.shown, self.line) = (Some(Instant::now()), true);
-    }
-
-    fn end(&self) {
-        if self.line {
-            output::progress("");
         }
     }
 }

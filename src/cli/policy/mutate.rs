@@ -1,7 +1,7 @@
 //! `atb policy mutate`.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -11,8 +11,8 @@ use super::files;
 use crate::cli::output;
 use crate::service::toolchain::mutate::{self, Options, accept, report};
 
-/// The accept file beside a bundle's folder content, where no other is named.
-const ACCEPT_FILE: &str = "mutants.yaml";
+/// What the accept file beside a bundle's folder is called, after the folder's name. In the folder OPA would load it.
+const ACCEPT_SUFFIX: &str = ".mutants.yaml";
 
 /// Change the policy in small ways, one at a time, and report the changes that no test notices.
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ pub(super) struct Args {
     /// The least score, in per cent.
     #[arg(long, default_value_t = 95.0, value_name = "PERCENT")]
     threshold: f64,
-    /// Mutants that may survive, each with a reason; `mutants.yaml` in the bundle's folder where it is there.
+    /// Mutants that may survive, each with a reason; `opa.mutants.yaml` beside the folder `opa` where it is there.
     #[arg(long, value_name = "FILE")]
     accept: Option<PathBuf>,
     /// Threads; as many as the machine has without it.
@@ -72,10 +72,16 @@ enum Format {
     Markdown,
 }
 
+/// The accept file that belongs to the bundle at `path`, if there is one.
+fn beside(path: &Path) -> Option<PathBuf> {
+    let mut name = path.canonicalize().ok()?.into_os_string();
+    name.push(ACCEPT_SUFFIX);
+    Some(PathBuf::from(name)).filter(|file| file.is_file())
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (path, files) = files::read(args.path.as_deref(), &args.config)?;
-    let beside = path.join(ACCEPT_FILE);
-    let accept_file = args.accept.clone().or_else(|| beside.is_file().then_some(beside));
+    let accept_file = args.accept.clone().or_else(|| beside(&path));
     let accepted = match &accept_file {
         None => Vec::new(),
         Some(file) => {

@@ -106,6 +106,52 @@ impl Checkpoint {
     pub fn note(&self) -> &str {
         &self.note
     }
+
+    /// What is signed: origin, size and root, each with its newline.
+    pub fn text(&self) -> &str {
+        let end = self.note.find("\n\n").map_or(self.note.len(), |end| end + 1);
+        self.note.get(..end).unwrap_or_default()
+    }
+
+    /// The same checkpoint with further signature lines behind the log's own. A line that is there already is not
+    /// repeated.
+    #[must_use]
+    pub fn with_lines<'l>(&self, lines: impl IntoIterator<Item = &'l str>) -> Self {
+        let mut note = self.note.clone();
+        for line in lines {
+            if !note.lines().any(|present| present == line) {
+                note.push_str(line);
+                note.push('\n');
+            }
+        }
+        Self { note, ..self.clone() }
+    }
+}
+
+/// One line under a note: `— name base64(4 bytes of key hash || signature)` (C2SP signed-note).
+pub(super) struct SignatureLine<'n> {
+    pub(super) line: &'n str,
+    pub(super) name: &'n str,
+    pub(super) key: [u8; 4],
+    pub(super) signature: Vec<u8>,
+}
+
+/// The lines of a signature block, each with its newline. `None` when one has another shape.
+pub(super) fn signature_lines(block: &str) -> Option<Vec<SignatureLine<'_>>> {
+    let read = |line: &'_ str| -> Option<([u8; 4], Vec<u8>)> {
+        let (_, value) = line.strip_prefix("— ")?.split_once(' ')?;
+        let value = Base64::decode_vec(value).ok()?;
+        let (key, signature) = value.split_first_chunk::<4>()?;
+        Some((*key, signature.to_vec()))
+    };
+    let lines = block.strip_suffix('\n')?.split('\n');
+    lines
+        .map(|line| {
+            let (key, signature) = read(line)?;
+            let (name, _) = line.strip_prefix("— ")?.split_once(' ')?;
+            Some(SignatureLine { line, name, key, signature })
+        })
+        .collect()
 }
 
 /// The log's signing key. The key's bytes are erased when it is dropped.
@@ -120,7 +166,7 @@ impl LogKey {
     /// Signs that the log `origin` has `size` entries under `root`.
     pub fn sign(&self, origin: &Origin, size: u64, root: Sha256Digest) -> Checkpoint {
         let text = format!("{origin}\n{size}\n{}\n", Base64::encode_string(root.as_bytes()));
-        let mut line = key_hash(origin, &self.0.verifying_key()).to_vec();
+        let mut line = key_hash(origin, ED25519, &self.0.verifying_key()).to_vec();
         line.extend_from_slice(&self.0.sign(text.as_bytes()).to_bytes());
         let note = format!("{text}\n— {origin} {}\n", Base64::encode_string(&line));
         Checkpoint { origin: origin.clone(), size, root, note }
@@ -171,20 +217,12 @@ impl LogVerifier {
     }
 
     /// The signature on the line of this key; every line must have the shape of one.
-    fn own_signature(&self, lines: &str) -> Result<Signature, CheckpointError> {
-        let lines = lines.strip_suffix('\n').ok_or(CheckpointError::Malformed)?;
-        let hash = key_hash(&self.origin, &self.key);
-        let mut own = Err(CheckpointError::NotSigned);
-        for line in lines.split('\n') {
-            let (name, value) =
-                line.strip_prefix("— ").and_then(|l| l.split_once(' ')).ok_or(CheckpointError::Malformed)?;
-            let value = Base64::decode_vec(value).map_err(|_| CheckpointError::Malformed)?;
-            let (key, signature) = value.split_first_chunk::<4>().ok_or(CheckpointError::Malformed)?;
-            if name == self.origin.as_str() && *key == hash && own == Err(CheckpointError::NotSigned) {
-                own = Ok(Signature::from_slice(signature).map_err(|_| CheckpointError::BadSignature)?);
-            }
-        }
-        own
+    fn own_signature(&self, block: &str) -> Result<Signature, CheckpointError> {
+        let hash = key_hash(&self.origin, ED25519, &self.key);
+        let lines = signature_lines(block).ok_or(CheckpointError::Malformed)?;
+        let own = lines.iter().find(|line| line.name == self.origin.as_str() && line.key == hash);
+        let own = own.ok_or(CheckpointError::NotSigned)?;
+        Signature::from_slice(&own.signature).map_err(|_| CheckpointError::BadSignature)
     }
 }
 
@@ -204,17 +242,14 @@ fn parse_text(text: &str) -> Option<(Origin, u64, Sha256Digest)> {
 }
 
 /// The first four bytes of `SHA-256(name || "\n" || type || key)`.
-fn key_hash(origin: &Origin, key: &VerifyingKey) -> [u8; 4] {
-    let hash = Sha256::new().chain_update(origin.as_str()).chain_update([b'\n', ED25519]).chain_update(key.as_bytes());
+pub(super) fn key_hash(name: &Origin, kind: u8, key: &VerifyingKey) -> [u8; 4] {
+    let hash = Sha256::new().chain_update(name.as_str()).chain_update([b'\n', kind]).chain_update(key.as_bytes());
     hash.finalize().first_chunk().copied().unwrap_or_default()
 }
 
 impl fmt::Display for LogVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hash = u32::from_be_bytes(key_hash(&self.origin, &self.key));
-        let mut typed = vec![ED25519];
-        typed.extend_from_slice(self.key.as_bytes());
-        write!(f, "{}+{hash:08x}+{}", self.origin, Base64::encode_string(&typed))
+        f.write_str(&write_key(&self.origin, ED25519, &self.key))
     }
 }
 
@@ -222,16 +257,29 @@ impl FromStr for LogVerifier {
     type Err = CheckpointError;
 
     fn from_str(text: &str) -> Result<Self, CheckpointError> {
-        const ERROR: CheckpointError = CheckpointError::VerifierKey;
-        let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(_), Some(key)) = (parts.next(), parts.next(), parts.next()) else { return Err(ERROR) };
-        let typed: [u8; 33] = Base64::decode_vec(key).ok().and_then(|k| k.try_into().ok()).ok_or(ERROR)?;
-        let [ED25519, key @ ..] = typed else { return Err(ERROR) };
-        let key = VerifyingKey::from_bytes(&key).ok().filter(|k| !k.is_weak()).ok_or(ERROR)?;
-        let verifier = Self { origin: name.parse().map_err(|_| ERROR)?, key };
-        // The hash in the text is checked by writing the key again: there is one spelling.
-        if verifier.to_string() == text { Ok(verifier) } else { Err(ERROR) }
+        let (origin, key) = read_key(text, ED25519).ok_or(CheckpointError::VerifierKey)?;
+        Ok(Self { origin, key })
     }
+}
+
+/// `name+hash+base64(type || key)` (C2SP signed-note, "verifier keys").
+pub(super) fn write_key(name: &Origin, kind: u8, key: &VerifyingKey) -> String {
+    let hash = u32::from_be_bytes(key_hash(name, kind, key));
+    let mut typed = vec![kind];
+    typed.extend_from_slice(key.as_bytes());
+    format!("{name}+{hash:08x}+{}", Base64::encode_string(&typed))
+}
+
+/// Reads a key of the type `kind`. `None` for any other text, for a weak key, and for a second spelling of a key.
+pub(super) fn read_key(text: &str, kind: u8) -> Option<(Origin, VerifyingKey)> {
+    let mut parts = text.splitn(3, '+');
+    let (name, _, key) = (parts.next()?, parts.next()?, parts.next()?);
+    let typed: [u8; 33] = Base64::decode_vec(key).ok()?.try_into().ok()?;
+    let [found, key @ ..] = typed;
+    let key = VerifyingKey::from_bytes(&key).ok().filter(|key| found == kind && !key.is_weak())?;
+    let name: Origin = name.parse().ok()?;
+    // The hash in the text is checked by writing the key again: there is one spelling.
+    (write_key(&name, kind, &key) == text).then_some((name, key))
 }
 
 #[cfg(test)]

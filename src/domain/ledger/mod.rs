@@ -4,17 +4,24 @@
 //! `SHA-256(0x00 || bytes)` (RFC 6962 §2.1) and the store keeps exactly those bytes.
 
 mod checkpoint;
+mod cosignature;
 mod entry;
+pub mod notes;
+mod proof;
 pub mod export;
 pub mod query;
 mod recorded;
+mod tile;
 mod tree;
 
 pub use checkpoint::{Checkpoint, CheckpointError, LogKey, LogVerifier, Origin};
+pub use cosignature::{Cosignature, CosignatureError, MAX_WITNESSES, WitnessKey, WitnessPolicy};
 pub use entry::{CallKey, Entry, EventType, Outcome, Receipt, Subject};
+pub use proof::{InclusionError, InclusionProof};
 pub use recorded::{
-    MAX_RECORDED_BYTES, OpenError, Openings, PolicyRecord, PolicyRule, RecordedInput, Salt, verdict_digest,
+    KeptDocument, MAX_RECORDED_BYTES, OpenError, Openings, PolicyRecord, PolicyRule, RecordedInput, Salt, verdict_digest,
 };
+pub use tile::{MAX_ENTRY_BYTES, TILE_WIDTH, TileKind, TilePath, TilePathError, entry_bundle};
 pub use tree::{
     Frontier, LeafHash, ProofError, Subtree, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion,
 };

@@ -88,17 +88,78 @@ impl fmt::Debug for Salt {
     }
 }
 
-/// What opens the commitments of one decision: the salt and the clear values by their pointers.
+/// What opens the commitments of one decision: the salt and the clear values by their pointers. Beside them whole
+/// documents that the entry has the digest of, because they too are erased with the openings.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Openings {
     salt: Salt,
     values: BTreeMap<String, Value>,
+    documents: BTreeMap<String, String>,
+}
+
+/// Before the name of a document among stored openings; a pointer starts with `/`.
+const DOCUMENT: char = '#';
+
+/// A signed document that an entry rests on, kept with its openings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeptDocument {
+    /// The mandate that the entry says was spent, with the approvals in it.
+    Mandate,
+    /// The statement that the entry says counts.
+    Statement,
+}
+
+impl KeptDocument {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Mandate, Self::Statement];
+
+    /// Its name among openings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mandate => "mandate",
+            Self::Statement => "statement",
+        }
+    }
+
+    /// The member of `detail` that has its digest, SHA-256 over the compact JWS.
+    pub fn digest_member(self) -> &'static str {
+        match self {
+            Self::Mandate => "mandate_digest",
+            Self::Statement => "statement_digest",
+        }
+    }
 }
 
 impl Openings {
     /// Openings as stored: an object of values by pointer. None if the text is not one.
     pub fn from_stored(salt: Salt, values: &[u8]) -> Option<Self> {
-        Some(Self { salt, values: serde_json::from_slice(values).ok()? })
+        let stored: BTreeMap<String, Value> = serde_json::from_slice(values).ok()?;
+        let mut read = Self::none(salt);
+        for (name, value) in stored {
+            match (name.strip_prefix(DOCUMENT), value) {
+                (Some(document), Value::String(text)) => drop(read.documents.insert(document.to_owned(), text)),
+                (Some(_), _) => return None,
+                (None, value) => drop(read.values.insert(name, value)),
+            }
+        }
+        Some(read)
+    }
+
+    /// Openings of nothing, to keep a document in.
+    pub fn none(salt: Salt) -> Self {
+        Self { salt, values: BTreeMap::new(), documents: BTreeMap::new() }
+    }
+
+    /// Keeps a document beside the values.
+    #[must_use]
+    pub fn with(mut self, document: KeptDocument, jws: &str) -> Self {
+        self.documents.insert(document.as_str().to_owned(), jws.to_owned());
+        self
+    }
+
+    /// A document that was kept.
+    pub fn document(&self, document: KeptDocument) -> Option<&str> {
+        self.documents.get(document.as_str()).map(String::as_str)
     }
 
     /// The salt.
@@ -106,10 +167,13 @@ impl Openings {
         self.salt
     }
 
-    /// The clear values by pointer, as stored.
+    /// The clear values by pointer and the documents, as stored.
     pub fn to_stored(&self) -> Vec<u8> {
+        let mut stored = self.values.clone();
+        let documents = self.documents.iter().map(|(name, jws)| (format!("{DOCUMENT}{name}"), Value::from(jws.as_str())));
+        stored.extend(documents);
         // INVARIANT: strings and values serialise.
-        serde_json::to_vec(&self.values).unwrap_or_default()
+        serde_json::to_vec(&stored).unwrap_or_default()
     }
 
     /// The clear values by pointer.
@@ -165,7 +229,7 @@ impl RecordedInput {
     /// that is not JSON.
     pub fn commit(input: &str, loggable: &BTreeSet<String>, salt: Salt) -> Option<(Self, Openings)> {
         let mut document: Value = serde_json::from_str(input).ok()?;
-        let mut openings = Openings { salt, values: BTreeMap::new() };
+        let mut openings = Openings::none(salt);
         for holder in BY_PARAMETER {
             let Some(Value::Object(members)) = document.pointer_mut(holder) else { continue };
             for (name, value) in members.iter_mut() {
@@ -383,6 +447,18 @@ mod tests {
         assert_eq!(recorded.open(Some(&changed)), Err(OpenError::Tampered("/request/params/amount".to_owned())));
         let other_salt = Openings { salt: Salt::from_bytes([8; 16]), ..openings };
         assert!(matches!(recorded.open(Some(&other_salt)), Err(OpenError::Tampered(_))));
+    }
+
+    #[test]
+    fn a_document_is_kept_beside_the_values_and_is_none_of_them() {
+        let (recorded, openings) = RecordedInput::commit(&asked().to_string(), &loggable(), salt()).unwrap();
+        let kept = openings.clone().with(KeptDocument::Mandate, "a.b.c");
+        let stored = Openings::from_stored(salt(), &kept.to_stored()).unwrap();
+        assert_eq!(stored, kept);
+        assert_eq!(stored.document(KeptDocument::Mandate), Some("a.b.c"));
+        assert_eq!(stored.document(KeptDocument::Statement), None);
+        assert_eq!((stored.values(), recorded.open(Some(&stored))), (openings.values(), recorded.open(Some(&openings))));
+        assert!(Openings::from_stored(salt(), br##"{"#mandate": 1}"##).is_none());
     }
 
     #[test]

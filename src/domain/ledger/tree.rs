@@ -120,6 +120,25 @@ impl Frontier {
         self.size += 1;
     }
 
+    /// Adds the perfect subtree of the next `2^level` leaves by its root; false, and nothing added, where the size is no
+    /// multiple of that.
+    pub fn append_subtree(&mut self, level: u8, root: Sha256Digest) -> bool {
+        let aligned = level < 63 && self.size.trailing_zeros() >= u32::from(level);
+        if !aligned {
+            return false;
+        }
+        let (mut hash, mut height) = (root, level);
+        while self.size >> height & 1 == 1
+            && let Some(left) = self.peaks.pop()
+        {
+            hash = node_hash(left, hash);
+            height += 1;
+        }
+        self.peaks.push(hash);
+        self.size += 1 << level;
+        true
+    }
+
     /// The tree's root; SHA-256 of nothing for the empty tree.
     pub fn root(&self) -> Sha256Digest {
         let mut peaks = self.peaks.iter().rev().copied();

@@ -5,7 +5,7 @@ use std::fmt;
 use josekit::jws::{JwsHeader, JwsSigner};
 
 use super::claims::{Claims, MAX_MANDATE_BYTES};
-use crate::domain::id::{Jti, KeyId};
+use crate::domain::id::{Jti, KeyId, Sha256Digest};
 use crate::domain::jose::{self, JwsError};
 use crate::domain::ledger::Receipt;
 
@@ -59,6 +59,12 @@ impl SealedMandate {
     /// The claims.
     pub fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// SHA-256 over the compact form, for the record. It says nothing of the content to who does not have it: nobody can
+    /// guess the signature.
+    pub fn digest(&self) -> Sha256Digest {
+        Sha256Digest::of(self.jws.as_bytes())
     }
 
     /// Hands the mandate out, now that its issuance is on record.

@@ -5,10 +5,12 @@
 mod bundle;
 mod id;
 mod key;
+mod pattern;
 mod svid;
 mod x509;
 
 pub use bundle::{BundleError, DEVELOPMENT_ORGANIZATION, Purpose, TrustBundle, TrustBundles};
 pub use id::{SpiffeId, SpiffeIdError, TrustDomain};
 pub use key::{SignatureError, SvidKey};
+pub use pattern::SpiffePattern;
 pub use svid::{SvidError, UnverifiedSvid, VerifiedSvid};

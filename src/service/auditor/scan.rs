@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 
 use super::{
-    AuditReport, BLOCK, BLOCK_LEVEL, Columns, Edge, Finding, LogRow, LogSource, StoredBlock, StoredHead, Tampering,
+    AuditReport, BLOCK, BLOCK_LEVEL, Columns, Edge, Finding, LogRow, LogSource, Scope, StoredBlock, StoredHead, Tampering,
 };
 use crate::domain::id::Sha256Digest;
 use crate::domain::ledger::{Checkpoint, Frontier, LeafHash, LogVerifier, Subtree};
@@ -88,18 +88,22 @@ impl<'a> Scan<'a> {
         }
     }
 
-    pub(super) async fn run(mut self, published: &[String]) -> Result<AuditReport, StoreError> {
-        self.read_published(published);
+    pub(super) async fn run(mut self, scope: &Scope<'_>) -> Result<AuditReport, StoreError> {
+        self.read_published(scope.published);
         let size = self.checkpoint.size();
-        let mut start = self.frontier.size();
-        while start < size.min(self.head.rows) {
+        let first = self.frontier.size();
+        let last = scope.end.map_or(size, |end| end.max(first + 1).next_multiple_of(BLOCK).min(size));
+        let mut start = first;
+        while start < last.min(self.head.rows) {
             let end = size.min(start + BLOCK);
             let rows = self.source.rows(start, end).await?;
             let full = end - start == BLOCK;
             let kept = if full { Some(self.source.block(start / BLOCK).await?) } else { None };
             self.block(start, end, rows, kept).await?;
             start = end;
+            (scope.progress)(start - first, last - first);
         }
+        self.rest(size).await?;
         self.check_ends();
         self.check_later_marks().await?;
         self.judge();
@@ -131,6 +135,11 @@ impl<'a> Scan<'a> {
             }
         }
         marks.sort_by_key(|m| m.size);
+        let forked = marks.iter().zip(marks.iter().skip(1)).find(|(a, b)| a.size == b.size && a.root != b.root);
+        if let Some((mark, _)) = forked {
+            let detail = format!("two published checkpoints over {} entries have different roots", mark.size);
+            self.find(Tampering::Forked, None, detail);
+        }
         self.published = marks.into();
         self.take_marks_at(self.frontier.size());
     }
@@ -194,6 +203,23 @@ impl<'a> Scan<'a> {
             },
         }
         leaf
+    }
+
+    /// Behind the part that was asked for: the kept hashes alone, for the signed root to vouch for.
+    async fn rest(&mut self, size: u64) -> Result<(), StoreError> {
+        while !self.gap && self.frontier.size() < size.min(self.head.rows) {
+            let at = self.frontier.size();
+            let fits = |level: &u8| at.trailing_zeros() >= u32::from(*level) && size - at >= 1 << level;
+            let level = (0..63_u8).rev().find(fits).unwrap_or_default();
+            let root = self.source.subtree(Subtree { level, index: at >> level }).await?;
+            let Some(root) = root.filter(|_| at.is_multiple_of(1 << level)) else {
+                self.gap = true;
+                self.find(Tampering::Dropped, at, "the hashes that are kept behind the verified part are not whole");
+                return Ok(());
+            };
+            self.frontier.append_subtree(level, root);
+        }
+        Ok(())
     }
 
     fn missing(&mut self, seq: u64) {

@@ -23,7 +23,7 @@ use super::withdrawals::LegWithdrawals;
 use crate::domain::action::CallRequest;
 use crate::domain::id::{DecisionId, EventId, WorkspaceId};
 use crate::domain::jose::MandateKeys;
-use crate::domain::ledger::{CallKey, Entry, EventType, PolicyRule, Receipt, Subject};
+use crate::domain::ledger::{CallKey, Entry, EventType, KeptDocument, PolicyRule, Receipt, Subject};
 use crate::domain::leg::GroundDefect;
 use crate::domain::mandate::{
     BoundMandate, Expected, MandateError, ProvenApprovals, UnverifiedMandate, VerifiedMandate,
@@ -97,6 +97,8 @@ struct Attempt {
     decision_id: DecisionId,
     workspace: WorkspaceId,
     subject: Subject,
+    /// The mandate, once it is verified.
+    mandate: Option<String>,
     /// What vouches for the agent, where its SVID came to us.
     platform: Option<PlatformFacts>,
     started: u64,
@@ -207,6 +209,7 @@ impl Broker {
             decision_id: DecisionId::new(arrived, self.ports.entropy.bytes()),
             workspace: self.ports.policy.bundle().workspace_of(agent),
             subject: Subject { agent: Some(agent.clone()), ..Subject::default() },
+            mandate: None,
             platform: None,
             started: self.ports.clock.monotonic_micros(),
             arrived,
@@ -218,6 +221,8 @@ impl Broker {
             .and_then(|mandate| mandate.verify(&(self.ports.keys)(), &self.settings.expected, attempt.arrived))
             .map_err(|error| mandate_refused(&error))?;
         let claims = verified.claims();
+        recording::note(&mut attempt.subject, KeptDocument::Mandate, unverified_jwt);
+        attempt.mandate = Some(unverified_jwt.to_owned());
         attempt.subject.jti = Some(claims.jti);
         attempt.subject.act = Some(claims.act.clone());
         let template = &claims.leg.template;
@@ -247,7 +252,12 @@ impl Broker {
             keep_until: approvals_until.map_or(mandate.keep_until(), |until| until.max(mandate.keep_until())),
             calls,
         };
-        let spent = self.entry(attempt, EventType::BrokerDecision, true, "ok");
+        let mut spent = self.entry(attempt, EventType::BrokerDecision, true, "ok");
+        // Spent with this very entry, so that it is good for nothing any more. One without approvals is AgentAuth's word
+        // alone, which is on record: of that the digest is enough.
+        if let Some(jws) = attempt.mandate.as_deref().filter(|_| !approvals.is_empty()) {
+            recording::keep(&mut spent.subject, KeptDocument::Mandate, jws, self.ports.entropy.as_ref());
+        }
         let at = spent.at;
         let mut replayed = self.entry(attempt, EventType::PoaSingleUseReplayBlocked, false, "mandate_replayed");
         replayed.subject = replayed.subject.without_input();

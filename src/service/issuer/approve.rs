@@ -5,7 +5,7 @@ use crate::domain::approval::{
     Challenge, ChallengeClosed, ChallengeState, StatementError, UnverifiedStatement, VerifiedStatement, Voted,
 };
 use crate::domain::id::ChallengeId;
-use crate::domain::ledger::{EventType, PolicyRule, Subject};
+use crate::domain::ledger::{EventType, KeptDocument, PolicyRule, Subject};
 use crate::domain::policy::{Assessment, Bundle};
 use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
 use crate::domain::text::PlainText;
@@ -209,6 +209,7 @@ impl Issuer {
                 ..subject_of(&challenge)
             };
             record.onto(&mut subject);
+            recording::keep(&mut subject, KeptDocument::Statement, statement.as_jws(), self.ports.entropy.as_ref());
             subject.detail.insert("state".to_owned(), challenge.state().as_str().to_owned());
             subject.detail.insert("statement".to_owned(), statement.claims().jti.to_string());
             if let Some(delegation) = statement.delegation() {

@@ -3,7 +3,7 @@
 use super::{Admitted, Issuer, Minted, facts, subject_of, template_name};
 use crate::domain::approval::{Ask, Challenge, ChallengeClosed, ChallengeDraft, NotEnough};
 use crate::domain::id::{ChallengeId, DecisionId};
-use crate::domain::ledger::{EventType, PolicyRule, Subject};
+use crate::domain::ledger::{EventType, KeptDocument, PolicyRule, Subject};
 use crate::domain::leg::{Approvals, Leg};
 use crate::domain::mandate::{Claims, SealedMandate, UnsignedMandate};
 use crate::domain::policy::{Assessment, Bundle, IssueDecision, PlatformFacts, PolicyInput};
@@ -308,7 +308,7 @@ impl Issuer {
 
     fn issuance(&self, sealed: &SealedMandate, bundle: &Bundle, decision_id: DecisionId) -> Subject {
         let claims = sealed.claims();
-        Subject {
+        let mut subject = Subject {
             agent: Some(claims.sub.clone()),
             act: Some(claims.act.clone()),
             tier: Some(claims.tier),
@@ -324,7 +324,9 @@ impl Issuer {
             bundle_digest: Some(bundle.digest()),
             key_id: Some(self.signer.kid.clone()),
             ..Subject::default()
-        }
+        };
+        subject.detail.insert(KeptDocument::Mandate.digest_member().to_owned(), sealed.digest().to_string());
+        subject
     }
 }
 

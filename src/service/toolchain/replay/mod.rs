@@ -25,4 +25,4 @@ pub use judge::{Answer, Judge, Shelf};
 pub use opa::of_opa_event;
 pub use past::{ExportedOpenings, HistoryLine, Lost, Past, Question, WhichBundle};
 pub use report::{Counted, DiffReport, Flip, JudgedLoosening, Subjects};
-pub use reproduce::{Example, NotReproduced, ReplayReport, WhyNot};
+pub use reproduce::{Example, NotReproduced, ReplayReport, WhyNot, reproduce};

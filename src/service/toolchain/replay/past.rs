@@ -120,16 +120,21 @@ impl HistoryLine {
     /// The line of an entry. None for bytes that are no JSON text, which no ledger holds.
     pub fn of(seq: u64, body: Vec<u8>, openings: Option<&Openings>) -> Option<Self> {
         let entry = RawValue::from_string(String::from_utf8(body).ok()?).ok()?;
-        let openings = openings.map(|openings| ExportedOpenings {
-            salt: openings.salt().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
-            values: openings.values().clone().into_iter().collect(),
-        });
-        Some(Self { seq, entry, openings })
+        Some(Self { seq, entry, openings: openings.map(ExportedOpenings::of) })
     }
 }
 
 impl ExportedOpenings {
-    fn read(self) -> Option<Openings> {
+    /// The salt and the values. Documents are not among them.
+    pub fn of(openings: &Openings) -> Self {
+        Self {
+            salt: openings.salt().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
+            values: openings.values().clone().into_iter().collect(),
+        }
+    }
+
+    /// What was exported; none for anything else.
+    pub fn read(self) -> Option<Openings> {
         let bytes = |at: usize| u8::from_str_radix(self.salt.get(at * 2..at * 2 + 2)?, 16).ok();
         let mut salt = [0; 16];
         for (at, to) in salt.iter_mut().enumerate() {

@@ -22,6 +22,16 @@ pub struct WhyNot {
     pub detail: String,
 }
 
+impl WhyNot {
+    /// Whether this contradicts the record. An erased opening, or what was lost in that moment, contradicts nothing.
+    pub fn is_contradiction(&self) -> bool {
+        CONTRADICTIONS.contains(&self.code)
+    }
+}
+
+/// Where the record and the bundles contradict each other, or a bundle or a line is missing.
+const CONTRADICTIONS: [&str; 5] = ["differs", "bundle_missing", "bundle_refused", "opening_tampered", "unreadable"];
+
 /// What became of all decisions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ReplayReport {
@@ -83,8 +93,6 @@ impl ReplayReport {
     /// Whether the record and the bundles contradict each other, or a bundle or a line is missing. Openings that were
     /// erased and faults of that moment contradict nothing.
     pub fn is_sound(&self) -> bool {
-        const CONTRADICTIONS: [&str; 5] =
-            ["differs", "bundle_missing", "bundle_refused", "opening_tampered", "unreadable"];
         !CONTRADICTIONS.iter().any(|code| self.not_reproduced.contains_key(*code))
     }
 
@@ -115,7 +123,7 @@ impl NotReproduced {
 }
 
 /// Why not; none if it was reproduced.
-fn reproduce(judge: &mut Judge, past: &Past) -> Option<WhyNot> {
+pub fn reproduce(judge: &mut Judge, past: &Past) -> Option<WhyNot> {
     let not = |code, detail: String| Some(WhyNot { code, detail });
     let input = match &past.input {
         Ok(input) => PolicyInput::from_recorded(input.clone()),
