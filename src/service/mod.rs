@@ -2,6 +2,7 @@
 
 pub mod ports;
 pub mod refusal;
+pub mod shipping;
 pub mod view;
 
 pub mod wanted;

@@ -8,6 +8,7 @@ mod ledger;
 mod notify;
 mod outbox;
 mod policy;
+mod sinks;
 mod tickets;
 mod withdrawals;
 
@@ -18,5 +19,6 @@ pub use ledger::{AllowedCalls, Burn, BurnError, EntryFilter, Ledger, StoreError}
 pub use notify::{Notify, NotifyError};
 pub use outbox::{Backlog, News, Outbox, Queued, Waiting};
 pub use policy::{CandidateVerdict, Judged, Opinion, PolicyPoint};
+pub use sinks::{OutboundRecord, ShippingLog, Sink, SinkBatch, SinkError, Stretch};
 pub use tickets::{TicketError, TicketQuery, Tickets};
 pub use withdrawals::WithdrawalStore;

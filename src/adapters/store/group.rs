@@ -326,6 +326,10 @@ impl Group {
                 change.apply(tx, self.log.edge.frontier.size()).await?;
                 entry.map_or(Verdict::Noted, |entry| self.append(entry))
             }
+            Op::Shipping { change, entry } => {
+                change.apply(tx, self.log.edge.frontier.size()).await?;
+                entry.map_or(Verdict::Noted, |entry| self.append(entry))
+            }
             Op::Probe => Verdict::Probed,
         };
         self.verdicts.push(verdict);

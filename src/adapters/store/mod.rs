@@ -7,6 +7,7 @@
 
 mod activations;
 mod allowed;
+mod archived;
 mod batch;
 mod group;
 mod life;
@@ -18,6 +19,7 @@ mod queue;
 mod reader;
 mod rows;
 mod schema;
+mod shipping;
 mod source;
 mod sqlite;
 mod stats;
@@ -25,6 +27,7 @@ mod vkey;
 mod withdrawals;
 mod writer;
 
+pub use archived::Forget;
 pub use openings::{Erase, RecordedDecision};
 pub use outbox::DeadLetter;
 pub use reader::SqliteReader;

@@ -4,6 +4,7 @@ use super::life::Succession;
 use super::openings::{Erase, OpeningRow};
 use super::outbox::OutboxChange;
 use super::rows::ChallengeRow;
+use super::shipping::ShippingChange;
 use super::withdrawals::WithdrawalRow;
 use crate::domain::id::DecisionId;
 use crate::domain::ledger::{CallKey, Entry, LeafHash, Receipt};
@@ -76,6 +77,11 @@ pub(super) enum Op {
         change: OutboxChange,
         entry: Option<Prepared>,
     },
+    /// A sink's place or what an archive holds, with an entry where that is part of it.
+    Shipping {
+        change: ShippingChange,
+        entry: Option<Prepared>,
+    },
     /// Writes the head again: whether a write succeeds.
     Probe,
 }
@@ -87,7 +93,7 @@ pub(super) enum Answer {
     Replayed(Receipt),
     Conflict,
     Pruned(u64),
-    /// A queue of notifications changed; no entry.
+    /// A queue of notifications or a sink's place changed; no entry.
     Noted,
     Probed,
 }

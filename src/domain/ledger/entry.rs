@@ -56,6 +56,12 @@ pub enum EventType {
     AuthenticationFailed,
     /// A legal officer withdrew a template's version or a consent.
     LegWithdrawn,
+    /// A sink is farther behind than it may be.
+    SinkLagging,
+    /// A sink that was too far behind has caught up.
+    SinkCaughtUp,
+    /// Entries that an archive holds were taken out of the ledger's file.
+    LedgerArchived,
     /// The service started; its configuration's digest is in `detail`.
     ServiceStarted,
     /// The service stopped in order.
@@ -64,7 +70,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of this enum.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::PoaIssued,
         Self::PoaIssuedDualControl,
         Self::PoaChallengeCreated,
@@ -83,6 +89,9 @@ impl EventType {
         Self::NotificationDead,
         Self::AuthenticationFailed,
         Self::LegWithdrawn,
+        Self::SinkLagging,
+        Self::SinkCaughtUp,
+        Self::LedgerArchived,
         Self::ServiceStarted,
         Self::ServiceStopped,
     ];
@@ -108,6 +117,9 @@ impl EventType {
             Self::NotificationDead => "notification_dead",
             Self::AuthenticationFailed => "authentication_failed",
             Self::LegWithdrawn => "leg_withdrawn",
+            Self::SinkLagging => "sink_lagging",
+            Self::SinkCaughtUp => "sink_caught_up",
+            Self::LedgerArchived => "ledger_archived",
             Self::ServiceStarted => "service_started",
             Self::ServiceStopped => "service_stopped",
         }
