@@ -5,8 +5,11 @@
 //! folder, names parsed, insecure choices refused outside development. This module is the only reader of the environment.
 
 mod notify;
+mod object_store;
 mod policy;
 mod raw;
+mod retention;
+mod sinks;
 mod tickets;
 
 use std::collections::BTreeMap;
@@ -20,8 +23,11 @@ use crate::domain::spiffe::{SpiffeId, TrustDomain};
 use crate::domain::time::Ttl;
 
 pub use notify::{EndpointConfig, EndpointUrl, NotifyConfig, Shape};
+pub use object_store::{ObjectLock, ObjectStoreConfig};
 pub use policy::{CandidateConfig, PolicyConfig, SourceConfig, SourcePlace};
 pub use raw::Raw;
+pub use retention::RetentionConfig;
+pub use sinks::{FileSinkConfig, HttpShape, HttpSinkConfig, SinkConfig, SinkTarget, SyslogConfig};
 pub use tickets::TicketSystemConfig;
 
 /// Why a configuration is refused.
@@ -64,7 +70,7 @@ pub enum ConfigError {
 }
 
 /// Every key, as `section.key`. A test holds it against [`Raw`].
-pub const KEYS: [&str; 46] = [
+pub const KEYS: [&str; 57] = [
     "dev",
     "environment",
     "trust.domain",
@@ -105,6 +111,17 @@ pub const KEYS: [&str; 46] = [
     "notify.max_age_seconds",
     "notify.endpoints",
     "legal.officers",
+    "retention.access_days",
+    "retention.audit_days",
+    "archive.bucket",
+    "archive.prefix",
+    "archive.region",
+    "archive.endpoint",
+    "archive.secret",
+    "archive.ca",
+    "archive.lock_mode",
+    "archive.lock_days",
+    "archive.timeout_ms",
     "ops.listen",
     "limits.connections",
     "limits.drain_seconds",
@@ -146,6 +163,12 @@ pub struct Config {
     pub tickets: BTreeMap<String, TicketSystemConfig>,
     /// Who is told of challenges.
     pub notify: NotifyConfig,
+    /// The systems that are sent the ledger.
+    pub sinks: Vec<SinkConfig>,
+    /// How long entries stay.
+    pub retention: RetentionConfig,
+    /// Where they go then, if it is a bucket.
+    pub archive: Option<ObjectStoreConfig>,
     /// Who may withdraw legal grounds, at both doors.
     pub legal_officers: Vec<SpiffeId>,
     /// The plain listener for health, readiness and metrics.
@@ -261,8 +284,9 @@ fn overlay(mut table: toml::Table, environment: &[(String, String)]) -> Result<t
             continue;
         }
         let dotted = key.to_ascii_lowercase().replacen("__", ".", 1);
-        // The names below `tickets` are the operator's own; the value is an inline table.
-        if !KEYS.contains(&dotted.as_str()) && !dotted.starts_with("tickets.") {
+        // The names below `tickets` and `sinks` are the operator's own; the value is an inline table.
+        let own = dotted.starts_with("tickets.") || dotted.starts_with("sinks.");
+        if !own && !KEYS.contains(&dotted.as_str()) {
             let hint = nearest(&dotted, KEYS.iter().copied()).map_or_else(String::new, |known| {
                 format!("; did you mean `ATB_{}`?", known.replacen('.', "__", 1).to_ascii_uppercase())
             });

@@ -1,6 +1,7 @@
 //! Metrics, in one registry. No label carries an agent, a `jti` or a path: every label's values are a closed list.
 
 mod policy;
+mod sinks;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -30,6 +31,7 @@ use crate::service::ports::{
 };
 
 pub use policy::PolicyMetrics;
+pub use sinks::SinkMetrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EventLabels {
@@ -81,6 +83,7 @@ pub struct Metrics {
     dead: Counter,
     lag: Family<EndpointLabels, Gauge<f64, AtomicU64>>,
     policy: PolicyMetrics,
+    sinks: SinkMetrics,
 }
 
 impl Metrics {
@@ -105,9 +108,11 @@ impl Metrics {
             dead: Counter::default(),
             lag: Family::default(),
             policy: PolicyMetrics::default(),
+            sinks: SinkMetrics::default(),
             registry: Arc::new(Registry::default()),
         };
         metrics.policy.register(&mut registry);
+        metrics.sinks.register(&mut registry);
         registry.register(
             "notify_deliveries",
             "Attempts to tell an endpoint, by how they ended",
@@ -151,6 +156,11 @@ impl Metrics {
     /// Those of the policy.
     pub fn policy(&self) -> &PolicyMetrics {
         &self.policy
+    }
+
+    /// Those of sinks.
+    pub fn sinks(&self) -> &SinkMetrics {
+        &self.sinks
     }
 
     /// The OpenMetrics text.

@@ -8,6 +8,7 @@ mod doors;
 mod notifying;
 mod parts;
 mod policy;
+mod shipping;
 mod status;
 
 use std::net::SocketAddr;
@@ -40,6 +41,7 @@ use crate::service::broker::{Broker, BrokerPorts, BrokerSettings};
 use crate::service::issuer::{Issuer, IssuerPorts, IssuerSettings};
 use crate::service::ports::{Clock, Entropy, Ledger as _, PolicyPoint as _};
 
+use crate::service::shipping::SinkGate;
 use crate::service::withdrawals::{LegWithdrawals, WithdrawalPorts};
 
 use background::HandshakeFailures;
@@ -63,6 +65,15 @@ impl Mode {
 
     fn broker(self) -> bool {
         self != Self::AgentAuth
+    }
+
+    /// The last part of the log's origin.
+    fn log_name(self) -> &'static str {
+        match self {
+            Self::Both => "atb",
+            Self::AgentAuth => "agentauth",
+            Self::Broker => "broker",
+        }
     }
 }
 
@@ -89,6 +100,7 @@ struct Core {
     policy_state: policy::PolicyState,
     upstreams: Arc<ArcSwap<Upstreams>>,
     withdrawn: Arc<LegWithdrawals>,
+    gate: Arc<SinkGate>,
     metrics: Metrics,
 }
 
@@ -160,17 +172,25 @@ impl App {
             trust,
             sqlite,
             upstreams,
+            gate: Arc::default(),
             metrics,
         });
         core.observe_commits();
         let in_flight = InFlight::default();
         let (shutdown, stopping) = watch::channel(false);
         let handshakes = Arc::new(HandshakeFailures::default());
-        let doors = match notifying::join(&core, webhooks.as_ref()).await {
-            Ok(()) => doors::open(&core, mode, &in_flight, &handshakes, stopping.clone()).await,
+        let joined = match notifying::join(&core, webhooks.as_ref()).await {
+            Ok(()) => shipping::join(&core, mode).await,
             Err(error) => Err(error),
         };
-        let (doors, addresses, issuer) = match doors {
+        let opened = match joined {
+            Ok(joined) => {
+                let opened = doors::open(&core, mode, &in_flight, &handshakes, stopping.clone()).await;
+                opened.map(|opened| (opened, joined))
+            }
+            Err(error) => Err(error),
+        };
+        let ((doors, addresses, issuer), joined) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 let _ = core.sqlite.close().await;
@@ -188,6 +208,7 @@ impl App {
         if let (Some(webhooks), Some(door)) = (&webhooks, addresses.agentauth) {
             notifying::start(&core, webhooks, door, &stopping, &mut background);
         }
+        shipping::start(&core, joined, &stopping, &mut background);
         tracing::info!(
             agentauth = addresses.agentauth.map(|a| a.to_string()),
             broker = addresses.broker.map(|a| a.to_string()),
@@ -359,7 +380,7 @@ pub async fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
         true => Webhooks::new(&config.notify, config.dev).map(drop).map_err(Into::into),
         false => Ok(()),
     };
-    let results: [anyhow::Result<()>; 8] = [
+    let results: [anyhow::Result<()>; 9] = [
         parts::refuse_unsafe(config, modes),
         parts::trust(config).and_then(|trust| parts::check_svids(config, &trust)),
         parts::upstreams(config).map(drop),
@@ -367,6 +388,7 @@ pub async fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
         mandate_key(),
         tickets(),
         webhooks(),
+        shipping::check(config, modes),
         bundle,
     ];
     results.into_iter().filter_map(Result::err).collect()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, notify, policy, tickets};
+use super::{AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, notify, object_store, policy, retention, sinks, tickets};
 use crate::domain::policy::Environment;
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::time::Ttl;
@@ -37,6 +37,11 @@ pub struct Raw {
     tickets: BTreeMap<String, tickets::RawTicketSystem>,
     #[serde(default)]
     notify: notify::RawNotify,
+    #[serde(default)]
+    sinks: BTreeMap<String, sinks::RawSink>,
+    #[serde(default)]
+    retention: retention::RawRetention,
+    archive: Option<object_store::RawObjectStore>,
     #[serde(default)]
     legal: RawLegal,
     #[serde(default)]
@@ -262,6 +267,9 @@ impl Raw {
             broker,
             tickets: tickets::resolve(self.tickets, base)?,
             notify: self.notify.resolve(base)?,
+            sinks: sinks::resolve(self.sinks, base)?,
+            retention: self.retention.resolve()?,
+            archive: retention::archive(self.archive, base)?,
             legal_officers: self
                 .legal
                 .officers
