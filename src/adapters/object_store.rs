@@ -25,6 +25,7 @@ use zeroize::Zeroizing;
 use super::clock::SystemClock;
 use super::outgoing::{Outgoing, OutgoingError, OutgoingLimits, OutgoingSetupError, SecretError, read_secrets};
 use crate::config::{ObjectLock, ObjectStoreConfig};
+use crate::service::archive::{ArchiveError, ArchiveStore};
 use crate::service::ports::Clock as _;
 
 /// The largest object that is read: 256 entries of the largest size, with room.
@@ -157,6 +158,21 @@ impl Objects {
         match self.prefix.as_str() {
             "" => object_store::path::Path::from(name),
             prefix => object_store::path::Path::from(format!("{prefix}/{name}")),
+        }
+    }
+}
+
+#[async_trait]
+impl ArchiveStore for Objects {
+    async fn write(&self, name: &str, bytes: Vec<u8>) -> Result<(), ArchiveError> {
+        self.put(name, bytes).await.map_err(|error| ArchiveError::Store(error.to_string()))
+    }
+
+    async fn read(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
+        match self.get(name).await {
+            Ok(bytes) => Ok(Some(bytes.to_vec())),
+            Err(ObjectError::Missing(_)) => Ok(None),
+            Err(error) => Err(ArchiveError::Store(error.to_string())),
         }
     }
 }

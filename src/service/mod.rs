@@ -17,6 +17,8 @@ pub mod notifier;
 
 pub mod broker;
 
+pub mod archive;
+
 pub mod auditor;
 
 pub mod withdrawals;

@@ -10,6 +10,7 @@
 
 mod app;
 mod approve;
+mod backup;
 mod bundle_probe;
 mod cli;
 mod cli_delegation;
@@ -44,6 +45,7 @@ mod process;
 mod reload;
 mod sample_erp;
 mod schemas;
+mod shipping;
 mod store_contract;
 mod svid;
 mod tickets;

@@ -96,6 +96,11 @@ impl EventType {
         Self::ServiceStopped,
     ];
 
+    /// Whether an entry only says that somebody was at a door or asked without any effect: kept for a shorter time.
+    pub fn is_access(self) -> bool {
+        matches!(self, Self::AuthenticationFailed | Self::PolicyQueried)
+    }
+
     /// The name as written in entries.
     pub fn as_str(self) -> &'static str {
         match self {
