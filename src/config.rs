@@ -6,8 +6,11 @@
 
 mod ledger;
 mod notify;
+mod object_store;
 mod policy;
 mod raw;
+mod retention;
+mod sinks;
 mod tickets;
 
 use std::collections::BTreeMap;
@@ -22,8 +25,11 @@ use crate::domain::time::Ttl;
 
 pub use ledger::{LedgerConfig, WitnessConfig};
 pub use notify::{EndpointConfig, EndpointUrl, NotifyConfig, Shape};
+pub use object_store::{ObjectLock, ObjectStoreConfig};
 pub use policy::{CandidateConfig, PolicyConfig, SourceConfig, SourcePlace};
 pub use raw::Raw;
+pub use retention::RetentionConfig;
+pub use sinks::{FileSinkConfig, HttpShape, HttpSinkConfig, SinkConfig, SinkTarget, SyslogConfig};
 pub use tickets::TicketSystemConfig;
 
 /// Why a configuration is refused.
@@ -66,7 +72,7 @@ pub enum ConfigError {
 }
 
 /// Every key, as `section.key`. A test holds it against [`Raw`].
-pub const KEYS: [&str; 49] = [
+pub const KEYS: [&str; 60] = [
     "dev",
     "environment",
     "trust.domain",
@@ -110,6 +116,17 @@ pub const KEYS: [&str; 49] = [
     "ledger.auditors",
     "ledger.readers",
     "ledger.checkpoints",
+    "retention.access_days",
+    "retention.audit_days",
+    "archive.bucket",
+    "archive.prefix",
+    "archive.region",
+    "archive.endpoint",
+    "archive.secret",
+    "archive.ca",
+    "archive.lock_mode",
+    "archive.lock_days",
+    "archive.timeout_ms",
     "ops.listen",
     "limits.connections",
     "limits.drain_seconds",
@@ -151,6 +168,12 @@ pub struct Config {
     pub tickets: BTreeMap<String, TicketSystemConfig>,
     /// Who is told of challenges.
     pub notify: NotifyConfig,
+    /// The systems that are sent the ledger.
+    pub sinks: Vec<SinkConfig>,
+    /// How long entries stay.
+    pub retention: RetentionConfig,
+    /// Where they go then, if it is a bucket.
+    pub archive: Option<ObjectStoreConfig>,
     /// Who may withdraw legal grounds, at both doors.
     pub legal_officers: Vec<SpiffeId>,
     /// Who may read the record, at both doors.
@@ -270,8 +293,9 @@ fn overlay(mut table: toml::Table, environment: &[(String, String)]) -> Result<t
             continue;
         }
         let dotted = key.to_ascii_lowercase().replacen("__", ".", 1);
-        // The names below `tickets` are the operator's own; the value is an inline table.
-        if !KEYS.contains(&dotted.as_str()) && !dotted.starts_with("tickets.") {
+        // The names below `tickets` and `sinks` are the operator's own; the value is an inline table.
+        let own = dotted.starts_with("tickets.") || dotted.starts_with("sinks.");
+        if !own && !KEYS.contains(&dotted.as_str()) {
             let hint = nearest(&dotted, KEYS.iter().copied()).map_or_else(String::new, |known| {
                 format!("; did you mean `ATB_{}`?", known.replacen('.', "__", 1).to_ascii_uppercase())
             });

@@ -3,6 +3,7 @@
 mod described;
 mod policy;
 mod publishing;
+mod sinks;
 mod waiting;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::service::ports::{
 
 pub use policy::PolicyMetrics;
 pub use publishing::PublishingMetrics;
+pub use sinks::SinkMetrics;
 pub use waiting::WaitingMetrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -90,6 +92,7 @@ pub struct Metrics {
     policy: PolicyMetrics,
     waiting: WaitingMetrics,
     publishing: PublishingMetrics,
+    sinks: SinkMetrics,
 }
 
 impl Metrics {
@@ -116,12 +119,14 @@ impl Metrics {
             policy: PolicyMetrics::default(),
             waiting: WaitingMetrics::default(),
             publishing: PublishingMetrics::default(),
+            sinks: SinkMetrics::default(),
             registry: Arc::default(),
             series: Arc::from([]),
         };
         metrics.policy.register(&mut registry);
         metrics.waiting.register(&mut registry);
         metrics.publishing.register(&mut registry);
+        metrics.sinks.register(&mut registry);
         registry.register(
             "notify_deliveries",
             "Attempts to tell an endpoint, by how they ended",
@@ -176,6 +181,11 @@ impl Metrics {
     /// Those of checkpoints that leave the database.
     pub fn publishing(&self) -> &PublishingMetrics {
         &self.publishing
+    }
+
+    /// Those of sinks.
+    pub fn sinks(&self) -> &SinkMetrics {
+        &self.sinks
     }
 
     /// The names of all series that there can be, those too of which there is no sample yet.

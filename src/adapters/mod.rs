@@ -20,7 +20,9 @@ pub mod connectors;
 pub mod http;
 
 pub mod notify;
+pub mod object_store;
 pub mod outgoing;
+pub mod sinks;
 pub mod tickets;
 pub mod witness;
 

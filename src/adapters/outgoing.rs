@@ -22,7 +22,8 @@ use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder}
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::client::WantsClientCert;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use tokio::sync::Semaphore;
@@ -209,15 +210,22 @@ impl Outgoing {
 
 /// Whom we trust out there: the roots of one file, or the system's. A plain connection has none and does not ask.
 pub(super) fn tls(ca: Option<&Path>, plain: bool) -> Result<ClientConfig, RootsError> {
+    Ok(verifying(ca, plain)?.with_no_client_auth())
+}
+
+/// The same before it is said who we are.
+pub(super) fn verifying(
+    ca: Option<&Path>,
+    plain: bool,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, RootsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(RootsError::Tls)?;
-    let builder = match ca {
+    Ok(match ca {
         Some(path) => builder.with_root_certificates(roots(path)?),
         None if plain => builder.with_root_certificates(RootCertStore::empty()),
         None => builder.with_native_roots().map_err(RootsError::System)?,
-    };
-    Ok(builder.with_no_client_auth())
+    })
 }
 
 fn roots(path: &Path) -> Result<RootCertStore, RootsError> {

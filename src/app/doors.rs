@@ -14,6 +14,7 @@ use super::status::OpsStatus;
 use super::{Addresses, Core, Mode, parts};
 use crate::adapters::http::agentauth::{self, AgentAuth};
 use crate::adapters::http::broker::{self, BrokerDoor, InFlight};
+use crate::adapters::http::gate::hold_back;
 use crate::adapters::http::log::LogReading;
 use crate::adapters::http::ops;
 use crate::adapters::http::queue_events::Streams;
@@ -119,7 +120,8 @@ async fn bind(core: &Core, door: &Door, app: Router, name: &'static str) -> anyh
     let listener = listen(door.listen).await?;
     let address = listener.local_addr()?;
     let timed = axum::middleware::from_fn_with_state((core.metrics.clone(), name), time_requests);
-    let app = app.layer(timed).layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked));
+    let held = axum::middleware::from_fn_with_state(Arc::clone(&core.gate), hold_back);
+    let app = app.layer(held).layer(timed).layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked));
     Ok(Bound { listener, address, svid, app })
 }
 

@@ -9,6 +9,7 @@ mod notifying;
 mod parts;
 mod policy;
 mod publishing;
+mod shipping;
 mod status;
 
 use std::net::SocketAddr;
@@ -43,6 +44,7 @@ use crate::service::issuer::{Issuer, IssuerPorts, IssuerSettings};
 use crate::service::ports::{Clock, Entropy, Ledger as _, PolicyPoint as _};
 use crate::service::publisher::Publisher;
 
+use crate::service::shipping::SinkGate;
 use crate::service::withdrawals::{LegWithdrawals, WithdrawalPorts};
 
 use background::HandshakeFailures;
@@ -66,6 +68,15 @@ impl Mode {
 
     fn broker(self) -> bool {
         self != Self::AgentAuth
+    }
+
+    /// The last part of the log's origin.
+    fn log_name(self) -> &'static str {
+        match self {
+            Self::Both => "atb",
+            Self::AgentAuth => "agentauth",
+            Self::Broker => "broker",
+        }
     }
 }
 
@@ -93,6 +104,7 @@ struct Core {
     upstreams: Arc<ArcSwap<Upstreams>>,
     audit: Arc<AuditReads>,
     withdrawn: Arc<LegWithdrawals>,
+    gate: Arc<SinkGate>,
     metrics: Metrics,
 }
 
@@ -170,17 +182,25 @@ impl App {
             trust,
             sqlite,
             upstreams,
+            gate: Arc::default(),
             metrics,
         });
         core.observe_commits();
         let in_flight = InFlight::default();
         let (shutdown, stopping) = watch::channel(false);
         let handshakes = Arc::new(HandshakeFailures::default());
-        let doors = match notifying::join(&core, webhooks.as_ref()).await {
-            Ok(()) => doors::open(&core, mode, &in_flight, &handshakes, stopping.clone()).await,
+        let joined = match notifying::join(&core, webhooks.as_ref()).await {
+            Ok(()) => shipping::join(&core, mode).await,
             Err(error) => Err(error),
         };
-        let (doors, addresses, issuer) = match doors {
+        let opened = match joined {
+            Ok(joined) => {
+                let opened = doors::open(&core, mode, &in_flight, &handshakes, stopping.clone()).await;
+                opened.map(|opened| (opened, joined))
+            }
+            Err(error) => Err(error),
+        };
+        let ((doors, addresses, issuer), joined) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 let _ = core.sqlite.close().await;
@@ -200,6 +220,7 @@ impl App {
         }
         let publishers = publishing::places(&core, witnesses);
         publishing::start(&core, &publishers, &stopping, &mut background);
+        shipping::start(&core, joined, &stopping, &mut background);
         tracing::info!(
             agentauth = addresses.agentauth.map(|a| a.to_string()),
             broker = addresses.broker.map(|a| a.to_string()),
@@ -380,7 +401,7 @@ pub async fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
         false => Ok(()),
     };
     let witnesses = || publishing::witnesses(config).map(drop).map_err(Into::into);
-    let results: [anyhow::Result<()>; 9] = [
+    let results: [anyhow::Result<()>; 10] = [
         parts::refuse_unsafe(config, modes),
         parts::trust(config).and_then(|trust| parts::check_svids(config, &trust)),
         parts::upstreams(config).map(drop),
@@ -389,6 +410,7 @@ pub async fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
         tickets(),
         webhooks(),
         witnesses(),
+        shipping::check(config, modes),
         bundle,
     ];
     results.into_iter().filter_map(Result::err).collect()

@@ -99,12 +99,7 @@ pub(super) fn upstreams(config: &Config) -> anyhow::Result<Arc<ArcSwap<Upstreams
 /// The ledger. It is made once, when its key has never signed one; a ledger that vanished is not replaced.
 pub(super) async fn open_store(config: &Config, mode: Mode, clock: &Arc<SystemClock>) -> anyhow::Result<SqliteStore> {
     let key = LogKey::new(signer::read_ed25519(&config.ledger_key).context("the ledger's signing key")?);
-    let role = match mode {
-        Mode::Both => "atb",
-        Mode::AgentAuth => "agentauth",
-        Mode::Broker => "broker",
-    };
-    let origin: Origin = format!("{}/{role}", config.trust_domain).parse()?;
+    let origin: Origin = format!("{}/{}", config.trust_domain, mode.log_name()).parse()?;
     let vkey = verifier_key_path(config);
     let mode = match (config.store.exists(), vkey.exists()) {
         (false, false) => OpenMode::Create,

@@ -51,6 +51,7 @@ impl Status for OpsStatus {
             Check { name: "trust_bundle", problem: self.trust() },
             Check { name: "svid", problem: self.svid() },
             Check { name: "ledger", problem: store },
+            Check { name: "sinks", problem: self.core.gate.problem() },
         ]
     }
 

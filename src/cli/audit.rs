@@ -58,6 +58,10 @@ enum AuditCommand {
     #[command(after_help = "EXAMPLES:\n  atb audit case 01a1fdde-54a4-7860-9ba0-d2a8b93fe026 --home ./dev --out case.zip\n  \
         atb audit verify case.zip --key ledger.vkey")]
     Case(case::Args),
+    /// Put sealed blocks into an archive and read them back; with --delete-before also take old entries out of the ledger.
+    #[command(after_help = "EXAMPLES:\n  atb audit archive --config ./dev/atb.toml --to file:///srv/atb-archive\n  \
+        atb audit archive --config /etc/atb/atb.toml --to bucket --delete-before 2019-11-01T00:00:00Z")]
+    Archive(super::audit_archive::ArchiveArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -87,6 +91,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         AuditCommand::Checkpoint(args) => checkpoint::run(args).await,
         AuditCommand::Prove(args) => prove::run(args).await,
         AuditCommand::Case(args) => case::run(args).await,
+        AuditCommand::Archive(args) => super::audit_archive::run(args).await,
     }
 }
 
@@ -109,6 +114,17 @@ impl StoreArgs {
     async fn open(&self) -> anyhow::Result<SqliteReader> {
         Ok(SqliteReader::open(&self.path()).await?)
     }
+}
+
+/// Checkpoints that were kept in files, one or several in each.
+pub(super) fn read_notes(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
+    let read = files.iter().map(|file| verify::read_notes(file)).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(read.into_iter().flatten().collect())
+}
+
+/// A verification key, or the file that holds it.
+pub(super) fn verifier_of(key: &str) -> anyhow::Result<LogVerifier> {
+    verifier(Some(key), Path::new("."))
 }
 
 /// `key` as the key itself, which has a `+` where a file's name hardly has one, or as a file.

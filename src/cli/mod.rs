@@ -5,6 +5,8 @@
 
 pub mod approve;
 mod audit;
+mod audit_archive;
+mod backup;
 mod bench;
 mod call;
 pub mod client;
@@ -73,6 +75,10 @@ enum Command {
     Audit(audit::Args),
     /// Figures over the ledger.
     Report(report::Args),
+    /// Copy what a service cannot be without, also while it runs.
+    Backup(backup::BackupArgs),
+    /// Prove a backup, and put it in place.
+    Restore(backup::RestoreArgs),
     /// Try the endpoints of notifications, and see what they were never told.
     Notify(notify::Args),
     /// Write, check and compare legal templates.
@@ -137,6 +143,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Mandate(args) => mandate::run(args),
         Command::Audit(args) => runtime.block_on(audit::run(args)),
         Command::Report(args) => runtime.block_on(report::run(args)),
+        Command::Backup(args) => runtime.block_on(backup::backup(args)),
+        Command::Restore(args) => runtime.block_on(backup::restore(args)),
         Command::Notify(args) => runtime.block_on(notify::run(args)),
         Command::Leg(args) => runtime.block_on(leg::run(args)),
         Command::Policy(args) => runtime.block_on(policy::run(args)),

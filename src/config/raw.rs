@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, ledger, notify, policy, tickets};
+use super::{
+    AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, ledger, notify, object_store, policy, retention, sinks, tickets,
+};
 use crate::domain::policy::Environment;
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::time::Ttl;
@@ -37,6 +39,11 @@ pub struct Raw {
     tickets: BTreeMap<String, tickets::RawTicketSystem>,
     #[serde(default)]
     notify: notify::RawNotify,
+    #[serde(default)]
+    sinks: BTreeMap<String, sinks::RawSink>,
+    #[serde(default)]
+    retention: retention::RawRetention,
+    archive: Option<object_store::RawObjectStore>,
     #[serde(default)]
     legal: RawLegal,
     #[serde(default)]
@@ -278,6 +285,9 @@ impl Raw {
             legal_officers: ours("legal.officers", &self.legal.officers)?,
             auditors: ours("ledger.auditors", &self.ledger.auditors)?,
             ledger: self.ledger.resolve(&self.trust.domain, base)?,
+            sinks: sinks::resolve(self.sinks, base)?,
+            retention: self.retention.resolve()?,
+            archive: retention::archive(self.archive, base)?,
             ops: self.ops.listen,
             connections: in_range("limits.connections", self.limits.connections, 1..=100_000)?,
             drain: Duration::from_secs(self.limits.drain_seconds.min(600)),

@@ -101,7 +101,7 @@ pub struct StoredBlock {
 pub struct LogRow {
     /// Its number.
     pub seq: u64,
-    /// Its bytes.
+    /// Its bytes; none of an entry that an archive holds instead.
     pub body: Vec<u8>,
     /// Its leaf hash.
     pub leaf: Vec<u8>,
@@ -150,7 +150,7 @@ impl Columns {
     }
 
     /// The columns of the entry with those bytes. Members that this program does not know do not disturb it.
-    fn of_body(body: &[u8]) -> Option<Self> {
+    pub(super) fn of_body(body: &[u8]) -> Option<Self> {
         serde_json::from_slice(body).ok()
     }
 }
@@ -227,6 +227,8 @@ pub struct AuditReport {
     pub checkpoint: Option<Checkpoint>,
     /// What is wrong, worst first by position in the log; empty when the log is intact. At most 100.
     pub findings: Vec<Finding>,
+    /// Entries that an archive holds and that were not read: of them only the leaf hashes were verified.
+    pub unread: Vec<std::ops::Range<u64>>,
     /// The right edge of the tree as computed, from which the log can be continued.
     pub edge: Edge,
 }
@@ -308,7 +310,7 @@ pub async fn verify_scope(
             let finding = Finding { kind: Tampering::CheckpointSignature, seq: None, detail: error.to_string() };
             let edge = Edge::default();
             let root = edge.frontier.root();
-            return Ok(AuditReport { size: 0, root, checkpoint: None, findings: vec![finding], edge });
+            return Ok(AuditReport { size: 0, root, checkpoint: None, findings: vec![finding], unread: Vec::new(), edge });
         }
     };
     let from = match scope.start {

@@ -2,6 +2,7 @@
 
 pub mod ports;
 pub mod refusal;
+pub mod shipping;
 pub mod view;
 
 pub mod wanted;
@@ -16,6 +17,7 @@ pub mod notifier;
 
 pub mod broker;
 
+pub mod archive;
 pub mod audit;
 
 pub mod auditor;

@@ -10,6 +10,7 @@ mod notify;
 mod outbox;
 mod policy;
 mod publishing;
+mod sinks;
 mod tickets;
 mod withdrawals;
 
@@ -22,5 +23,6 @@ pub use notify::{Notify, NotifyError};
 pub use outbox::{Backlog, News, Outbox, Queued, Waiting};
 pub use policy::{CandidateVerdict, Judged, Opinion, PolicyPoint};
 pub use publishing::{CheckpointFile, PublishError, PublishedLog, Witness};
+pub use sinks::{OutboundRecord, ShippingLog, Sink, SinkBatch, SinkError, Stretch};
 pub use tickets::{TicketError, TicketQuery, Tickets};
 pub use withdrawals::WithdrawalStore;

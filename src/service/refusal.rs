@@ -59,6 +59,8 @@ pub enum Code {
     Busy,
     /// The record cannot be written; nothing happened.
     RecordUnavailable,
+    /// A sink of the record is farther behind than it may be; nothing happened.
+    SinkBacklog,
     /// The upstream could not be reached or answered outside its limits.
     UpstreamFailed,
     /// The upstream did not answer in time.
@@ -69,7 +71,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::RequestMalformed,
         Self::SchemaViolation,
         Self::RequestTooLarge,
@@ -94,6 +96,7 @@ impl Code {
         Self::TooManyRequests,
         Self::Busy,
         Self::RecordUnavailable,
+        Self::SinkBacklog,
         Self::UpstreamFailed,
         Self::UpstreamTimeout,
         Self::Internal,
@@ -126,6 +129,7 @@ impl Code {
             Self::TooManyRequests => "too_many_requests",
             Self::Busy => "busy",
             Self::RecordUnavailable => "record_unavailable",
+            Self::SinkBacklog => "sink_backlog",
             Self::UpstreamFailed => "upstream_failed",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::Internal => "internal",

@@ -11,6 +11,7 @@
 mod alerts;
 mod app;
 mod approve;
+mod backup;
 mod bundle_probe;
 mod cli;
 mod cli_delegation;
@@ -48,6 +49,7 @@ mod process;
 mod reload;
 mod sample_erp;
 mod schemas;
+mod shipping;
 mod store_contract;
 mod svid;
 mod tickets;

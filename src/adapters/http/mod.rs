@@ -6,6 +6,7 @@ mod body;
 pub mod broker;
 pub mod client;
 pub mod event_stream;
+pub mod gate;
 pub mod leg;
 pub mod log;
 pub mod ops;

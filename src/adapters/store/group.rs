@@ -330,6 +330,10 @@ impl Group {
                 row.write(tx).await?;
                 Verdict::Noted
             }
+            Op::Shipping { change, entry } => {
+                change.apply(tx, self.log.edge.frontier.size()).await?;
+                entry.map_or(Verdict::Noted, |entry| self.append(entry))
+            }
             Op::Probe => Verdict::Probed,
         };
         self.verdicts.push(verdict);

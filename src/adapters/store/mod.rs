@@ -7,6 +7,7 @@
 
 mod activations;
 mod allowed;
+mod archived;
 mod audit;
 mod batch;
 mod cases;
@@ -21,6 +22,7 @@ mod queue;
 mod reader;
 mod rows;
 mod schema;
+mod shipping;
 mod source;
 mod sqlite;
 mod stats;
@@ -28,6 +30,7 @@ mod vkey;
 mod withdrawals;
 mod writer;
 
+pub use archived::Forget;
 pub use openings::{Erase, RecordedDecision};
 pub use outbox::DeadLetter;
 pub use reader::SqliteReader;

@@ -5,6 +5,7 @@ use super::openings::{Erase, OpeningRow};
 use super::outbox::OutboxChange;
 use super::publishing::CosignatureRow;
 use super::rows::ChallengeRow;
+use super::shipping::ShippingChange;
 use super::withdrawals::WithdrawalRow;
 use crate::domain::id::DecisionId;
 use crate::domain::ledger::{CallKey, Entry, LeafHash, MAX_ENTRY_BYTES, Receipt};
@@ -77,6 +78,11 @@ pub(super) enum Op {
     },
     /// A witness's cosignature; no entry.
     Cosigned(CosignatureRow),
+    /// A sink's place or what an archive holds, with an entry where that is part of it.
+    Shipping {
+        change: ShippingChange,
+        entry: Option<Prepared>,
+    },
     /// Writes the head again: whether a write succeeds.
     Probe,
 }

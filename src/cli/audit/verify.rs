@@ -12,10 +12,13 @@ use serde_json::{Value, json};
 use super::{StoreArgs, verifier};
 use crate::adapters::bundle_probe::{self, ProbeLimits};
 use crate::adapters::{bundle_archive, case_file};
+use crate::cli::audit_archive;
 use crate::cli::output::{self, Format};
 use crate::cli::progress::Progress;
+use crate::config::Config;
 use crate::domain::ledger::{Cosignature, Checkpoint, LogVerifier, WitnessPolicy, notes};
 use crate::service::auditor::{AuditReport, Finding, Scope, Start, newest_witnessed, verify_scope};
+use crate::service::archive::WithArchive;
 use crate::service::case;
 
 pub(super) const EXAMPLES: &str = "EXAMPLES:\n  atb audit verify --home ./dev\n  \
@@ -53,6 +56,12 @@ pub(super) struct Args {
     /// Whose cosignatures the newest of those checkpoints must carry: TOML with `witnesses` (verifier keys) and `quorum`.
     #[arg(long, value_name = "FILE")]
     witnesses: Option<PathBuf>,
+    /// Read entries that were archived: a folder (`file:///…`), or `bucket` for the one of `[archive]` in --config.
+    #[arg(long, value_name = "WHERE", conflicts_with = "case")]
+    archive: Option<String>,
+    /// The configuration that `--archive bucket` is read from.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -68,10 +77,7 @@ async fn verify_ledger(args: &Args, verifier: &LogVerifier, policy: &WitnessPoli
     if args.from.zip(args.to).is_some_and(|(from, to)| from >= to) {
         bail!("--from must be below --to");
     }
-    let mut published = Vec::new();
-    for file in &args.checkpoint {
-        published.extend(read_notes(file)?);
-    }
+    let mut published = super::read_notes(&args.checkpoint)?;
     let reader = args.store.open().await?;
     if !policy.is_empty() && published.is_empty() {
         published.extend(reader.cosigned(verifier).await?.map(|checkpoint| checkpoint.note().to_owned()));
@@ -83,7 +89,14 @@ async fn verify_ledger(args: &Args, verifier: &LogVerifier, policy: &WitnessPoli
         published: &published,
         progress: &|done, of| progress.lock().unwrap_or_else(PoisonError::into_inner).at(done, of),
     };
-    let mut report = verify_scope(&reader, verifier, scope).await?;
+    let mut report = match &args.archive {
+        None => verify_scope(&reader, verifier, scope).await?,
+        Some(place) => {
+            let config = args.config.as_deref().map(Config::load).transpose()?;
+            let archive = audit_archive::open(place, config.as_ref())?;
+            verify_scope(&WithArchive { ledger: &reader, archive: &archive }, verifier, scope).await?
+        }
+    };
     progress.lock().unwrap_or_else(PoisonError::into_inner).end();
     let witnessed = match policy.is_empty() {
         true => None,
@@ -103,7 +116,7 @@ async fn verify_ledger(args: &Args, verifier: &LogVerifier, policy: &WitnessPoli
 }
 
 /// The checkpoints in a file. An incomplete one is none; a file without any is a mistake.
-fn read_notes(file: &Path) -> anyhow::Result<Vec<String>> {
+pub(super) fn read_notes(file: &Path) -> anyhow::Result<Vec<String>> {
     let at = || format!("cannot read `{}`", file.display());
     if std::fs::metadata(file).with_context(at)?.len() > MAX_NOTES_BYTES {
         bail!("`{}` is larger than {MAX_NOTES_BYTES} bytes", file.display());
@@ -144,6 +157,7 @@ fn document(report: &AuditReport, verifier: &LogVerifier, witnessed: Option<&Wit
         "root": report.root,
         "checkpoint": report.checkpoint.as_ref().map(|checkpoint| checkpoint.note()),
         "findings": report.findings,
+        "unread": report.unread.iter().map(|range| json!({"from": range.start, "to": range.end})).collect::<Vec<_>>(),
     });
     if let (Some((checkpoint, cosignatures)), Some(members)) = (witnessed, document.as_object_mut()) {
         let who: Vec<_> =
@@ -159,6 +173,12 @@ fn print(report: &AuditReport, verifier: &LogVerifier, witnessed: Option<&Witnes
         for c in cosignatures {
             output::line(&format!("{} entries cosigned by {} at {}", checkpoint.size(), c.witness, c.at));
         }
+    }
+    for range in &report.unread {
+        output::line(&format!(
+            "not read: entries {}..{} are archived; only their leaf hashes were verified, give --archive to read them",
+            range.start, range.end
+        ));
     }
     let state = if report.is_intact() { "intact" } else { "NOT INTACT" };
     output::line(&format!(

@@ -58,6 +58,12 @@ pub enum EventType {
     AuditRead,
     /// A legal officer withdrew a template's version or a consent.
     LegWithdrawn,
+    /// A sink is farther behind than it may be.
+    SinkLagging,
+    /// A sink that was too far behind has caught up.
+    SinkCaughtUp,
+    /// Entries that an archive holds were taken out of the ledger's file.
+    LedgerArchived,
     /// The service started; its configuration's digest is in `detail`.
     ServiceStarted,
     /// The service stopped in order.
@@ -66,7 +72,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of this enum.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::PoaIssued,
         Self::PoaIssuedDualControl,
         Self::PoaChallengeCreated,
@@ -86,9 +92,17 @@ impl EventType {
         Self::AuthenticationFailed,
         Self::AuditRead,
         Self::LegWithdrawn,
+        Self::SinkLagging,
+        Self::SinkCaughtUp,
+        Self::LedgerArchived,
         Self::ServiceStarted,
         Self::ServiceStopped,
     ];
+
+    /// Whether an entry only says that somebody was at a door or asked without any effect: kept for a shorter time.
+    pub fn is_access(self) -> bool {
+        matches!(self, Self::AuthenticationFailed | Self::PolicyQueried)
+    }
 
     /// The name as written in entries.
     pub fn as_str(self) -> &'static str {
@@ -112,6 +126,9 @@ impl EventType {
             Self::AuthenticationFailed => "authentication_failed",
             Self::AuditRead => "audit_read",
             Self::LegWithdrawn => "leg_withdrawn",
+            Self::SinkLagging => "sink_lagging",
+            Self::SinkCaughtUp => "sink_caught_up",
+            Self::LedgerArchived => "ledger_archived",
             Self::ServiceStarted => "service_started",
             Self::ServiceStopped => "service_stopped",
         }

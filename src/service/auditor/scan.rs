@@ -58,6 +58,7 @@ pub(super) struct Scan<'a> {
     /// Set when an entry is missing, after which roots say nothing more.
     gap: bool,
     found: u64,
+    unread: Vec<Range<u64>>,
 }
 
 impl<'a> Scan<'a> {
@@ -85,6 +86,7 @@ impl<'a> Scan<'a> {
             history_next: Some(start),
             gap: false,
             found: start,
+            unread: Vec::new(),
         }
     }
 
@@ -114,6 +116,7 @@ impl<'a> Scan<'a> {
             root: self.frontier.root(),
             checkpoint: Some(self.checkpoint),
             findings: self.findings,
+            unread: self.unread,
             edge: Edge { frontier: self.frontier, open_block: self.open_block },
         })
     }
@@ -186,8 +189,12 @@ impl<'a> Scan<'a> {
 
     /// Checks one entry against what is kept about it; returns the leaf that its bytes give.
     fn entry(&mut self, row: &LogRow, of_tile: Option<LeafHash>) -> LeafHash {
-        let leaf = LeafHash::of(&row.body);
         let of_row = row.leaf.as_slice().try_into().map(LeafHash::from_bytes).ok();
+        if let Some(kept) = of_row.filter(|_| row.body.is_empty()) {
+            self.not_read(row.seq);
+            return kept;
+        }
+        let leaf = LeafHash::of(&row.body);
         match (of_tile, of_row) {
             (Some(kept), _) | (None, Some(kept)) if kept != leaf => {
                 if self.differences.len() < MAX_DIFFERENCES {
@@ -220,6 +227,13 @@ impl<'a> Scan<'a> {
             self.frontier.append_subtree(level, root);
         }
         Ok(())
+    }
+
+    fn not_read(&mut self, seq: u64) {
+        match self.unread.last_mut() {
+            Some(range) if range.end == seq => range.end += 1,
+            _ => self.unread.push(seq..seq + 1),
+        }
     }
 
     fn missing(&mut self, seq: u64) {
