@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, notify, object_store, policy, retention, sinks, tickets};
+use super::{
+    AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, notify, object_store, policy, retention, sinks, tickets,
+};
 use crate::domain::policy::Environment;
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::time::Ttl;

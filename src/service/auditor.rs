@@ -271,7 +271,14 @@ pub async fn verify_log(
             let finding = Finding { kind: Tampering::CheckpointSignature, seq: None, detail: error.to_string() };
             let edge = Edge::default();
             let root = edge.frontier.root();
-            return Ok(AuditReport { size: 0, root, checkpoint: None, findings: vec![finding], unread: Vec::new(), edge });
+            return Ok(AuditReport {
+                size: 0,
+                root,
+                checkpoint: None,
+                findings: vec![finding],
+                unread: Vec::new(),
+                edge,
+            });
         }
     };
     let from = match start {

@@ -12,8 +12,9 @@ use crate::domain::time::Timestamp;
 use crate::service::auditor::Columns;
 use crate::service::ports::{Burn, StoreError};
 
-/// The largest entry that is written; a member without bound would otherwise fill the disk.
-const MAX_ENTRY_BYTES: usize = 64 * 1024;
+/// The largest entry that is written; a member without bound would otherwise fill the disk, and an entry bundle
+/// (C2SP tlog-tiles) holds none that is larger.
+const MAX_ENTRY_BYTES: usize = u16::MAX as usize;
 
 /// An entry with all that can be computed before it reaches the writer.
 #[derive(Debug)]
