@@ -183,7 +183,9 @@ fn failed(name: &str, error: &object_store::Error) -> ObjectError {
         object_store::Error::NotFound { .. } => return ObjectError::Missing(name.to_owned()),
         object_store::Error::PermissionDenied { .. } => "it denies permission",
         object_store::Error::Unauthenticated { .. } => "it does not accept the credentials",
-        object_store::Error::Precondition { .. } | object_store::Error::AlreadyExists { .. } => "it holds another object",
+        object_store::Error::Precondition { .. } | object_store::Error::AlreadyExists { .. } => {
+            "it holds another object"
+        }
         _ => "the request failed",
     };
     ObjectError::Failed(detail.to_owned())

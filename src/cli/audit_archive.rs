@@ -130,7 +130,11 @@ async fn archive_blocks(config: &Config, objects: &Objects, verifier: &LogVerifi
     };
     let full = checkpoint.size() / BLOCK;
     if done > full {
-        bail!("the archive holds {} entries, the ledger has {}: the ledger is an older state", done * BLOCK, report.size);
+        bail!(
+            "the archive holds {} entries, the ledger has {}: the ledger is an older state",
+            done * BLOCK,
+            report.size
+        );
     }
     if let Some(known) = known.filter(|_| done > 0)
         && archive::root(&reader, done).await? != known.root

@@ -57,8 +57,10 @@ pub struct BackupArgs {
 
 /// The arguments of `atb restore`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "EXAMPLES:\n  atb restore --verify /backup/atb.tar.gz --key ledger.vkey --checkpoint kept.txt\n  \
-    atb restore /backup/atb.tar.gz --to ./restored --key ledger.vkey --checkpoint kept.txt")]
+#[command(
+    after_help = "EXAMPLES:\n  atb restore --verify /backup/atb.tar.gz --key ledger.vkey --checkpoint kept.txt\n  \
+    atb restore /backup/atb.tar.gz --to ./restored --key ledger.vkey --checkpoint kept.txt"
+)]
 pub struct RestoreArgs {
     /// The backup.
     #[arg(value_name = "FILE|DIR")]
@@ -153,7 +155,8 @@ pub async fn restore(args: RestoreArgs) -> anyhow::Result<ExitCode> {
         bail!("`{}` exists already; a restore overwrites nothing", to.display());
     }
     let staging = private_folder_beside(args.to.as_deref().unwrap_or(&std::env::temp_dir().join("atb-restore")))?;
-    let unpacked = if args.from.is_dir() { copy_tree(&args.from, staging.path()) } else { unpack(&args.from, staging.path()) };
+    let unpacked =
+        if args.from.is_dir() { copy_tree(&args.from, staging.path()) } else { unpack(&args.from, staging.path()) };
     unpacked.with_context(|| format!("cannot read `{}`", args.from.display()))?;
     let manifest = match read_manifest(staging.path()) {
         Ok(manifest) => manifest,
@@ -274,7 +277,9 @@ fn finish(staging: tempfile::TempDir, out: &Path) -> anyhow::Result<()> {
     let packed = out.to_string_lossy().ends_with(".tar.gz") || out.to_string_lossy().ends_with(".tgz");
     let failed = || format!("cannot write `{}`", out.display());
     if packed {
-        let draft = tempfile::NamedTempFile::new_in(out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+        let draft = tempfile::NamedTempFile::new_in(
+            out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")),
+        )?;
         let mut tar = tar::Builder::new(GzEncoder::new(draft.as_file(), Compression::default()));
         tar.append_dir_all(".", staging.path()).with_context(failed)?;
         tar.into_inner().and_then(GzEncoder::finish).with_context(failed)?;

@@ -199,8 +199,7 @@ pub(super) fn resolve(raw: BTreeMap<String, RawSink>, base: &Path) -> Result<Vec
 
 impl RawSink {
     fn resolve(self, name: String, base: &Path) -> Result<SinkConfig, ConfigError> {
-        let wrong =
-            |detail: String| ConfigError::Value { key: "sinks", detail: format!("[sinks.{name}]: {detail}") };
+        let wrong = |detail: String| ConfigError::Value { key: "sinks", detail: format!("[sinks.{name}]: {detail}") };
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
         if name.is_empty() || name.len() > 32 || !name.bytes().all(plain) {
             return Err(wrong("a sink's name has 1 to 32 of a-z 0-9 - _".to_owned()));
@@ -294,7 +293,8 @@ impl RawSink {
 
     fn syslog(self, base: &Path) -> Result<SyslogConfig, String> {
         let address = self.address.ok_or("`address` is missing: `host:port` of a receiver of syslog over TLS")?;
-        let port = address.rsplit_once(':').and_then(|(host, port)| port.parse::<u16>().ok().filter(|_| !host.is_empty()));
+        let port =
+            address.rsplit_once(':').and_then(|(host, port)| port.parse::<u16>().ok().filter(|_| !host.is_empty()));
         if port.is_none() {
             return Err("`address` is `host:port`, by default port 6514".to_owned());
         }

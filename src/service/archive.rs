@@ -19,8 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::auditor::{BLOCK, Columns, LogRow, LogSource, StoredBlock, StoredCheckpoint, StoredHead};
 use super::ports::StoreError;
 use crate::domain::id::Sha256Digest;
-use crate::domain::id::Sha256Digest;
-use crate::domain::ledger::{Subtree, Frontier, LeafHash};
+use crate::domain::ledger::{Frontier, LeafHash, Subtree};
 use crate::domain::time::Timestamp;
 
 /// The name of the document that says what is archived.

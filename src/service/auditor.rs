@@ -310,7 +310,14 @@ pub async fn verify_scope(
             let finding = Finding { kind: Tampering::CheckpointSignature, seq: None, detail: error.to_string() };
             let edge = Edge::default();
             let root = edge.frontier.root();
-            return Ok(AuditReport { size: 0, root, checkpoint: None, findings: vec![finding], unread: Vec::new(), edge });
+            return Ok(AuditReport {
+                size: 0,
+                root,
+                checkpoint: None,
+                findings: vec![finding],
+                unread: Vec::new(),
+                edge,
+            });
         }
     };
     let from = match scope.start {

@@ -157,6 +157,15 @@ pub struct Place {
     retry_at: u64,
     /// Since when a batch that is not full waits.
     lingering: Option<u64>,
+    /// What was tried and not taken: tried again as it was, so that a receiver sees the same batch again.
+    pending: Option<Pending>,
+}
+
+/// A batch, and where to go on behind it.
+#[derive(Debug, Clone)]
+struct Pending {
+    records: Vec<OutboundRecord>,
+    next: u64,
 }
 
 /// What to do after a step.
@@ -186,7 +195,7 @@ impl Shipper {
         self.see_oldest(&first);
         let kept_at = self.ports.clock.monotonic_micros();
         let width = self.limits.records;
-        Ok(Place { next, kept: next, kept_at, width, failures: 0, retry_at: 0, lingering: None })
+        Ok(Place { next, kept: next, kept_at, width, failures: 0, retry_at: 0, lingering: None, pending: None })
     }
 
     /// Sends the next batch, if there is one and its time has come.
@@ -198,31 +207,43 @@ impl Shipper {
         if now < place.retry_at {
             return Ok(Step::Pause(Duration::from_micros(place.retry_at - now)));
         }
-        let stretch = self.ports.log.stretch(place.next, place.width, self.limits.bytes).await?;
-        self.see_oldest(&stretch);
-        if stretch.next == place.next {
-            self.keep(place).await?;
-            return Ok(Step::Idle);
-        }
-        if !stretch.full && place.failures == 0 {
-            let waited = now.saturating_sub(*place.lingering.get_or_insert(now));
-            let rest = self.limits.linger.saturating_sub(Duration::from_micros(waited));
-            if !rest.is_zero() {
-                return Ok(Step::Pause(rest));
+        let batch = match place.pending.take() {
+            Some(batch) => batch,
+            None => {
+                let stretch = self.ports.log.stretch(place.next, place.width, self.limits.bytes).await?;
+                self.see_oldest(&stretch);
+                if stretch.next == place.next {
+                    self.keep(place).await?;
+                    return Ok(Step::Idle);
+                }
+                if let Some(rest) = self.linger(place, &stretch, now) {
+                    return Ok(Step::Pause(rest));
+                }
+                Pending { next: stretch.next, records: self.wanted(stretch.entries)? }
             }
-        }
-        place.lingering = None;
-        let Stretch { entries, next, .. } = stretch;
-        let batch = SinkBatch { records: self.wanted(entries)? };
+        };
         if batch.records.is_empty() {
-            self.move_to(place, next);
+            self.move_to(place, batch.next);
         } else {
-            self.deliver(place, batch, next).await;
+            self.deliver(place, batch).await;
         }
         if self.ports.clock.monotonic_micros().saturating_sub(place.kept_at) >= KEEP_MICROS {
             self.keep(place).await?;
         }
         Ok(Step::More)
+    }
+
+    /// How much longer a batch that is not full waits for more.
+    fn linger(&self, place: &mut Place, stretch: &Stretch, now: u64) -> Option<Duration> {
+        if !stretch.full {
+            let waited = now.saturating_sub(*place.lingering.get_or_insert(now));
+            let rest = self.limits.linger.saturating_sub(Duration::from_micros(waited));
+            if !rest.is_zero() {
+                return Some(rest);
+            }
+        }
+        place.lingering = None;
+        None
     }
 
     /// Makes the place durable.
@@ -253,42 +274,50 @@ impl Shipper {
         Lag { records, age: self.ports.clock.now().since(Timestamp::from_millis(oldest)) }
     }
 
-    async fn deliver(&self, place: &mut Place, batch: SinkBatch, next: u64) {
-        let sent = batch.records.len();
+    async fn deliver(&self, place: &mut Place, batch: Pending) {
+        let Pending { records, next } = batch;
+        let batch = SinkBatch { records };
         let Err(error) = self.ports.sink.deliver(&batch).await else {
-            self.taken(sent);
+            self.taken(batch.records.len());
             self.move_to(place, next);
             place.failures = 0;
             place.width = place.width.saturating_mul(2).min(self.limits.records);
             self.fault(None);
             return;
         };
-        let taken = error.taken.min(sent.saturating_sub(1));
-        if let Some(first) = batch.records.get(taken).filter(|_| taken > 0) {
-            self.taken(taken);
+        let mut records = batch.records;
+        let left = records.split_off(error.taken.min(records.len().saturating_sub(1)));
+        if let Some(first) = left.first().filter(|_| !records.is_empty()) {
+            self.taken(records.len());
             self.move_to(place, first.seq);
         }
-        let stuck = batch.records.get(taken);
-        self.failed(place, &error, sent - taken, stuck);
+        self.failed(place, &error, Pending { records: left, next });
     }
 
-    fn failed(&self, place: &mut Place, error: &SinkError, left: usize, stuck: Option<&OutboundRecord>) {
+    fn failed(&self, place: &mut Place, error: &SinkError, mut left: Pending) {
         (self.ports.observer)(&self.sink, Shipped::Failed);
-        let alone = left <= 1;
-        if error.refused && !alone {
-            // Somewhere in it is what the receiver does not take; what stands before that can go.
-            place.width = (left / 2).max(1);
-        }
+        let alone = left.records.len() <= 1;
         place.failures = place.failures.saturating_add(1);
         let [jitter, ..] = self.ports.entropy.bytes();
-        let pause = if error.refused && !alone { self.backoff.first } else { self.backoff.pause(place.failures, jitter) };
+        let mut pause = self.backoff.pause(place.failures, jitter);
+        let mut fault = error.detail.clone();
+        if error.refused && !alone {
+            // Somewhere in it is what the receiver does not take; what stands before that can go.
+            place.width = left.records.len() / 2;
+            if let Some(first) = left.records.split_off(place.width).first() {
+                left.next = first.seq;
+            }
+            pause = self.backoff.first;
+        } else if let Some(stuck) = left.records.first().filter(|_| error.refused) {
+            fault = format!("{fault}; it refuses entry {} (event {})", stuck.seq, stuck.event_id);
+        }
         let micros = u64::try_from(pause.as_micros()).unwrap_or(u64::MAX);
         place.retry_at = self.ports.clock.monotonic_micros().saturating_add(micros);
-        let held = match stuck.filter(|_| error.refused && alone) {
-            Some(record) => format!("{}; it refuses entry {} (event {})", error.detail, record.seq, record.event_id),
-            None => error.detail.clone(),
-        };
-        self.fault(Some(held));
+        if let Some(first) = left.records.first() {
+            self.progress.oldest.store(first.at.as_millis(), Ordering::Relaxed);
+        }
+        place.pending = Some(left);
+        self.fault(Some(fault));
     }
 
     fn taken(&self, records: usize) {

@@ -114,7 +114,8 @@ async fn a_backup_that_was_changed_is_not_whole_and_an_older_one_says_so() {
         home.run(["restore", &backup, "--to", &target, "--key", &key, "--checkpoint", &kept, "--accept-older"]).ok();
     assert!(accepted.out.contains("OLDER") && accepted.out.contains("restored to"), "{accepted:?}");
 
-    sql(&folder.join("data/ledger.db"), "UPDATE entry SET body = replace(body, 'service', 'sErvice') WHERE seq = 1").await;
+    sql(&folder.join("data/ledger.db"), "UPDATE entry SET body = replace(body, 'service', 'sErvice') WHERE seq = 1")
+        .await;
     let changed = home.run(["restore", "--verify", &backup, "--key", &key]);
     assert!(changed.code == 1 && changed.out.contains("`data/ledger.db` is not what was backed up"), "{changed:?}");
     // Also with a manifest that was changed to fit.
@@ -175,7 +176,9 @@ async fn sealed_blocks_are_archived_read_back_and_only_then_and_only_beyond_the_
     crate::schemas::fits("archive-marker", &marker);
     assert!(home.file("../archive/tile/entries/001").is_file() && home.file("../archive/tile/0/000").is_file());
 
-    for (flag, key) in [("--delete-before", "retention.audit_days"), ("--delete-access-before", "retention.access_days")] {
+    for (flag, key) in
+        [("--delete-before", "retention.audit_days"), ("--delete-access-before", "retention.access_days")]
+    {
         let refused = run(&[flag, "2026-11-20T00:00:00Z"]);
         assert!(refused.code == 2 && refused.err.contains("refused: ") && refused.err.contains(key), "{refused:?}");
     }
@@ -186,7 +189,10 @@ async fn sealed_blocks_are_archived_read_back_and_only_then_and_only_beyond_the_
     let access = run(&["--delete-access-before", "2019-01-01T00:00:00Z"]).ok();
     assert!(access.out.contains("deleted: 52 entries of 2 blocks"), "{access:?}");
     let verified = home.run(["audit", "verify"]).ok();
-    assert!(verified.out.contains("intact") && verified.out.contains("not read: entries 0..1 are archived"), "{verified:?}");
+    assert!(
+        verified.out.contains("intact") && verified.out.contains("not read: entries 0..1 are archived"),
+        "{verified:?}"
+    );
 
     let all = run(&["--delete-before", "2019-01-01T00:00:00Z"]).ok();
     assert!(all.out.contains("deleted: 460 entries of 2 blocks"), "{all:?}");

@@ -43,11 +43,7 @@ impl SinkMetrics {
             Unit::Seconds,
             self.lag.clone(),
         );
-        registry.register(
-            "sink_beyond_bound",
-            "1 while a sink is farther behind than it may be",
-            self.beyond.clone(),
-        );
+        registry.register("sink_beyond_bound", "1 while a sink is farther behind than it may be", self.beyond.clone());
     }
 
     /// An attempt ended.

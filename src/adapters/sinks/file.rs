@@ -43,7 +43,7 @@ struct Open {
     /// Of the first entry in it.
     first_at: Option<Timestamp>,
     first_seq: Option<u64>,
-    /// The last entry in it when it was opened, until a batch behind it comes.
+    /// The last entry that was written.
     last: Option<EventId>,
 }
 
@@ -89,10 +89,10 @@ fn write(config: &FileSinkConfig, slot: &mut Option<Open>, records: &[OutboundRe
     };
     if open.is_due(config, lines.len() as u64, first.at) {
         open.rotate(&config.path)?;
-        open = Open::at(&config.path)?;
+        open = Open { last: open.last, ..Open::at(&config.path)? };
     }
     open.append(&lines)?;
-    open.last = None;
+    open.last = fresh.last().map(|record| record.event_id);
     open.first_at = open.first_at.or(Some(first.at));
     open.first_seq = open.first_seq.or(Some(first.seq));
     *slot = Some(open);

@@ -11,8 +11,8 @@ use axum::http::{HeaderName, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::Full;
 use serde::Deserialize;
 
-use super::shapes::{self, Shaped};
 use super::SinkFault;
+use super::shapes::{self, Shaped};
 use crate::adapters::outgoing::{Answer, Outgoing, OutgoingLimits, OutgoingSetupError, percent_encoded, read_secrets};
 use crate::config::{HttpShape, HttpSinkConfig};
 use crate::service::ports::{OutboundRecord, Sink, SinkBatch, SinkError};
@@ -37,12 +37,7 @@ impl fmt::Debug for HttpSink {
 }
 
 impl HttpSink {
-    pub(super) fn new(
-        config: &HttpSinkConfig,
-        writer: &str,
-        timeout: Duration,
-        dev: bool,
-    ) -> Result<Self, SinkFault> {
+    pub(super) fn new(config: &HttpSinkConfig, writer: &str, timeout: Duration, dev: bool) -> Result<Self, SinkFault> {
         let url = match &config.shape {
             HttpShape::Elastic(index) => {
                 format!("{}/{}/_bulk", config.url.trim_end_matches('/'), percent_encoded(index))

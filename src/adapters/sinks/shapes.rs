@@ -57,7 +57,8 @@ pub(super) fn request(
     };
     Ok(match shape {
         HttpShape::Splunk(index) => {
-            let line = |record: &OutboundRecord| serde_json::to_vec(&SplunkEvent::of(record, writer, index.as_deref())?);
+            let line =
+                |record: &OutboundRecord| serde_json::to_vec(&SplunkEvent::of(record, writer, index.as_deref())?);
             Shaped::new("application/json", lines(records, line)?)
         }
         HttpShape::Elastic(_) => Shaped::new("application/x-ndjson", lines(records, elastic)?),

@@ -47,16 +47,20 @@ async fn a_dead_sink_lets_decisions_go_on_until_its_bound_and_then_refuses_them_
     let call = app.call("GET", "/c/erp/vendors/V-1001", &mandate, None).await;
     assert_eq!((call.status, call.text("/code")), (503, "sink_backlog".to_owned()));
     assert_eq!(app.erp_hits(), hits, "a call went out");
-    assert!(!call.body.to_string().contains("siem"), "callers are not told which sink");
+    assert!(!call.json.to_string().contains("siem"), "callers are not told which sink");
     let (status, ready) = app.ops("/ready").await;
     assert!(status == 503 && ready.contains("sink `siem` is behind") && ready.contains("no connection"), "{ready}");
     let lagging = recorded(&app, EventType::SinkLagging).await;
     crate::schemas::fits("ledger-entry", &serde_json::to_value(&lagging).unwrap());
-    assert_eq!((lagging.subject.detail["sink"].as_str(), lagging.subject.detail["on_full"].as_str()), ("siem", "refuse"));
+    assert_eq!(
+        (lagging.subject.detail["sink"].as_str(), lagging.subject.detail["on_full"].as_str()),
+        ("siem", "refuse")
+    );
     let (_, metrics) = app.ops("/metrics").await;
     assert!(metrics.contains("atb_sink_beyond_bound{sink=\"siem\"} 1"), "{metrics}");
     // What makes things safer is taken: the challenge can be rejected.
-    let rejected = app.to_issuer("alice").post(&format!("/challenges/{challenge}/reject"), &serde_json::json!({})).await;
+    let rejected =
+        app.to_issuer("alice").post(&format!("/challenges/{challenge}/reject"), &serde_json::json!({})).await;
     assert_ne!(rejected.text("/code"), "sink_backlog", "{rejected:?}");
 
     // A start does not forget that it is behind.

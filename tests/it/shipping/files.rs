@@ -23,18 +23,23 @@ fn files(folder: &std::path::Path) -> Vec<String> {
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     // Rotated files first, by their first entry; the open one is last.
     names.sort_by_key(|name| (name == "audit.jsonl", name.clone()));
-    names.iter().flat_map(|name| {
-        let text = std::fs::read_to_string(folder.join(name)).unwrap();
-        text.lines().map(str::to_owned).collect::<Vec<_>>()
-    }).collect()
+    names
+        .iter()
+        .flat_map(|name| {
+            let text = std::fs::read_to_string(folder.join(name)).unwrap();
+            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 #[tokio::test]
 async fn a_file_is_rotated_and_holds_every_entry_once_also_over_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
-    let table =
-        format!("[sinks.file]\nkind = \"file\"\npath = \"{}\"\nrotate_bytes = 8192\nbatch_records = 4\n{QUICK}", path.display());
+    let table = format!(
+        "[sinks.file]\nkind = \"file\"\npath = \"{}\"\nrotate_bytes = 8192\nbatch_records = 4\n{QUICK}",
+        path.display()
+    );
     let mut app = TestApp::start_with(|home| home.configure(&table)).await;
     some_entries(&app, 6).await;
     app.restart().await;
@@ -43,7 +48,11 @@ async fn a_file_is_rotated_and_holds_every_entry_once_also_over_a_restart() {
     until("the last entry", || files(folder.path()).contains(written.last().unwrap())).await;
     let lines = files(folder.path());
     assert!(std::fs::read_dir(folder.path()).unwrap().count() > 1, "nothing was rotated");
-    assert_eq!(lines.len(), lines.iter().collect::<std::collections::BTreeSet<_>>().len(), "an entry stands there twice");
+    assert_eq!(
+        lines.len(),
+        lines.iter().collect::<std::collections::BTreeSet<_>>().len(),
+        "an entry stands there twice"
+    );
     assert_all_in_order(lines, &written);
     app.finish().await;
 }
@@ -52,7 +61,8 @@ fn record(seq: u64) -> OutboundRecord {
     let event_id = EventId::new(now(), fresh());
     let (kind, at) = (EventType::PoaDenied.as_str(), now());
     let filler = "x".repeat(700);
-    let body = format!(r#"{{"event_id":"{event_id}","event_type":"{kind}","at":"{at}","seq":{seq},"filler":"{filler}"}}"#);
+    let body =
+        format!(r#"{{"event_id":"{event_id}","event_type":"{kind}","at":"{at}","seq":{seq},"filler":"{filler}"}}"#);
     OutboundRecord { seq, event_id, event_type: EventType::PoaDenied, at, allow: None, body: body.into_bytes() }
 }
 
@@ -66,7 +76,8 @@ fn child_writes_a_file_until_the_disk_is_full() {
         const SIGXFSZ: i32 = 25;
         let _signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(SIGXFSZ)).unwrap();
         let limit = |bytes| rlimit::setrlimit(rlimit::Resource::FSIZE, bytes, rlimit::INFINITY).unwrap();
-        let target = FileSinkConfig { path: path.clone(), rotate_bytes: 1 << 30, rotate_after: Duration::from_secs(3600) };
+        let target =
+            FileSinkConfig { path: path.clone(), rotate_bytes: 1 << 30, rotate_after: Duration::from_secs(3600) };
         let config = SinkConfig {
             name: "file".to_owned(),
             target: SinkTarget::File(target),

@@ -35,7 +35,8 @@ async fn entries_reach_a_receiver_that_fails_and_hangs_in_order_and_byte_for_byt
         }
     })
     .await;
-    let sink = format!("[sinks.siem]\nkind = \"http\"\nurl = \"http://{}/in\"\nbatch_records = 7\n{QUICK}", siem.address);
+    let sink =
+        format!("[sinks.siem]\nkind = \"http\"\nurl = \"http://{}/in\"\nbatch_records = 7\n{QUICK}", siem.address);
     let mut app = shipped(&sink).await;
     some_entries(&app, 8).await;
     let written = ledger(&app).await;
@@ -54,7 +55,9 @@ async fn entries_reach_a_receiver_that_fails_and_hangs_in_order_and_byte_for_byt
     assert!(seen[0].0.header("idempotency-key").contains(first["event_id"].as_str().unwrap()));
     assert!(seen.iter().all(|(it, _)| it.body.lines().count() <= 7), "a batch is larger than allowed");
     let (_, metrics) = app.ops("/metrics").await;
-    for metric in ["atb_sink_lag_records", "atb_sink_lag_seconds", "atb_sink_delivered_total", "atb_sink_failures_total"] {
+    for metric in
+        ["atb_sink_lag_records", "atb_sink_lag_seconds", "atb_sink_delivered_total", "atb_sink_failures_total"]
+    {
         assert!(metrics.contains(&format!("{metric}{{sink=\"siem\"}}")), "{metric} is not in {metrics}");
     }
     app.finish().await;

@@ -144,7 +144,8 @@ async fn a_syslog_receiver_of_another_authority_is_sent_nothing() {
             }
         }
     });
-    let table = format!("[sinks.siem]\nkind = \"syslog\"\naddress = \"localhost:{port}\"\nca = \"siem-ca.pem\"\n{QUICK}");
+    let table =
+        format!("[sinks.siem]\nkind = \"syslog\"\naddress = \"localhost:{port}\"\nca = \"siem-ca.pem\"\n{QUICK}");
     let app = TestApp::start_with(|home| {
         std::fs::write(home.path("siem-ca.pem"), ours.pem()).unwrap();
         home.configure(&table);
