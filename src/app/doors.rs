@@ -75,7 +75,8 @@ pub(super) async fn open(
         made.restore_counters().await.map_err(|refusal| anyhow::Error::msg(refusal.detail))?;
         let upstreams = Arc::clone(&core.upstreams);
         let withdrawals = Arc::clone(&core.withdrawn);
-        let app = broker::router(BrokerDoor { broker: made, withdrawals, log, upstreams, in_flight: in_flight.clone() });
+        let app =
+            broker::router(BrokerDoor { broker: made, withdrawals, log, upstreams, in_flight: in_flight.clone() });
         let door = &core.config.broker.as_ref().context("the configuration has no [broker]")?.door;
         broker_door = Some(bind(core, door, app, "broker").await?);
     }

@@ -14,7 +14,7 @@ use crate::adapters::bundle_probe::{self, ProbeLimits};
 use crate::adapters::{bundle_archive, case_file};
 use crate::cli::output::{self, Format};
 use crate::cli::progress::Progress;
-use crate::domain::ledger::{Cosignature, Checkpoint, LogVerifier, WitnessPolicy, notes};
+use crate::domain::ledger::{Checkpoint, Cosignature, LogVerifier, WitnessPolicy, notes};
 use crate::service::auditor::{AuditReport, Finding, Scope, Start, newest_witnessed, verify_scope};
 use crate::service::case;
 
@@ -146,8 +146,7 @@ fn document(report: &AuditReport, verifier: &LogVerifier, witnessed: Option<&Wit
         "findings": report.findings,
     });
     if let (Some((checkpoint, cosignatures)), Some(members)) = (witnessed, document.as_object_mut()) {
-        let who: Vec<_> =
-            cosignatures.iter().map(|c| json!({"witness": c.witness.as_str(), "at": c.at})).collect();
+        let who: Vec<_> = cosignatures.iter().map(|c| json!({"witness": c.witness.as_str(), "at": c.at})).collect();
         members.insert("witnessed".to_owned(), json!({"size": checkpoint.size(), "cosignatures": who}));
     }
     document
