@@ -177,7 +177,10 @@ async fn bare_inserts(path: &Path) -> f64 {
         .statement_cache_capacity(512)
         .disable_statement_logging();
     let mut conn = options.connect().await.unwrap();
-    sqlx::query("CREATE TABLE entry (seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT").execute(&mut conn).await.unwrap();
+    sqlx::query("CREATE TABLE entry (seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT")
+        .execute(&mut conn)
+        .await
+        .unwrap();
     let (rows, queue) = mpsc::channel(4096);
     let writer = tokio::spawn(bare_writer(conn, queue));
     let started = Instant::now();

@@ -302,7 +302,8 @@ impl Core {
         let digest = Sha256Digest::of(format!("{:?}", self.config).as_bytes());
         subject.detail.insert("configuration_digest".to_owned(), digest.to_string());
         // By whose keys mandates and approvals were believed: who checks a case later holds the files against these.
-        let files = [("jwks_digest", published_jwks(&self.config)), ("trust_digest", Some(self.config.trust_bundle.clone()))];
+        let files =
+            [("jwks_digest", published_jwks(&self.config)), ("trust_digest", Some(self.config.trust_bundle.clone()))];
         for (name, path) in files {
             if let Some(bytes) = path.and_then(|path| std::fs::read(path).ok()) {
                 subject.detail.insert(name.to_owned(), Sha256Digest::of(&bytes).to_string());

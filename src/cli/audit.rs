@@ -51,12 +51,16 @@ enum AuditCommand {
         atb audit checkpoint --home ./dev --cosigned")]
     Checkpoint(checkpoint::Args),
     /// Print the proof that an entry is in the log, for somebody who has nothing but the log's public key.
-    #[command(after_help = "EXAMPLES:\n  atb audit prove 01a1fdde-54a4-7860-9ba0-d2a8b93fe026 --home ./dev --format json\n  \
-        atb audit prove 12 --home ./dev > entry-12.tlog-proof")]
+    #[command(
+        after_help = "EXAMPLES:\n  atb audit prove 01a1fdde-54a4-7860-9ba0-d2a8b93fe026 --home ./dev --format json\n  \
+        atb audit prove 12 --home ./dev > entry-12.tlog-proof"
+    )]
     Prove(prove::Args),
     /// Write one case to a file that an auditor checks offline.
-    #[command(after_help = "EXAMPLES:\n  atb audit case 01a1fdde-54a4-7860-9ba0-d2a8b93fe026 --home ./dev --out case.zip\n  \
-        atb audit verify case.zip --key ledger.vkey")]
+    #[command(
+        after_help = "EXAMPLES:\n  atb audit case 01a1fdde-54a4-7860-9ba0-d2a8b93fe026 --home ./dev --out case.zip\n  \
+        atb audit verify case.zip --key ledger.vkey"
+    )]
     Case(case::Args),
     /// Put sealed blocks into an archive and read them back; with --delete-before also take old entries out of the ledger.
     #[command(after_help = "EXAMPLES:\n  atb audit archive --config ./dev/atb.toml --to file:///srv/atb-archive\n  \

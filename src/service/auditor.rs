@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{ChallengeId, DecisionId, Jti, Sha256Digest, WorkspaceId};
 use crate::domain::ledger::{
-    Checkpoint, CosignatureError, Cosignature, Entry, Frontier, LeafHash, LogVerifier, Subtree, WitnessPolicy,
+    Checkpoint, Cosignature, CosignatureError, Entry, Frontier, LeafHash, LogVerifier, Subtree, WitnessPolicy,
 };
 use crate::domain::time::Timestamp;
 use crate::service::ports::StoreError;
@@ -358,7 +358,8 @@ pub fn newest_witnessed(
             Err(error) => first = first.or(Some(error)),
         }
     }
-    let detail = first.map_or_else(|| "there is no checkpoint to look for cosignatures on".to_owned(), |e| e.to_string());
+    let detail =
+        first.map_or_else(|| "there is no checkpoint to look for cosignatures on".to_owned(), |e| e.to_string());
     Err(Finding { kind: Tampering::CheckpointSignature, seq: None, detail })
 }
 

@@ -116,7 +116,6 @@ fn note(checkpoint: &Checkpoint) -> Response {
 }
 
 fn plain(bytes: Vec<u8>, kind: &'static str, keep: &'static str) -> Response {
-    let headers =
-        [(CONTENT_TYPE, HeaderValue::from_static(kind)), (CACHE_CONTROL, HeaderValue::from_static(keep))];
+    let headers = [(CONTENT_TYPE, HeaderValue::from_static(kind)), (CACHE_CONTROL, HeaderValue::from_static(keep))];
     (headers, bytes).into_response()
 }

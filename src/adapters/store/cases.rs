@@ -57,9 +57,8 @@ impl SqliteReader {
     /// # Errors
     /// When the file cannot be read.
     pub async fn start_before(&self, seq: u64) -> Result<Option<RecordedDecision>, StoreError> {
-        let query = format!(
-            "{COLUMNS} entry.seq < ? AND entry.event_type = 'service_started' ORDER BY entry.seq DESC LIMIT 1"
-        );
+        let query =
+            format!("{COLUMNS} entry.seq < ? AND entry.event_type = 'service_started' ORDER BY entry.seq DESC LIMIT 1");
         let row = sqlx::query(sqlx::AssertSqlSafe(query)).bind(number(seq)).fetch_optional(&self.pool).await;
         row.map_err(failed)?.as_ref().map(recorded).transpose()
     }

@@ -55,7 +55,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             Format::Text => output::text(&proof.to_tlog_proof()),
             Format::Json => {
                 let text = String::from_utf8(entry.body).context("the entry is no text")?;
-                let proven = Proven { origin: verifier.origin().to_string(), entry: RawValue::from_string(text)?, proof };
+                let proven =
+                    Proven { origin: verifier.origin().to_string(), entry: RawValue::from_string(text)?, proof };
                 output::line(&serde_json::to_string(&proven)?);
             }
         }

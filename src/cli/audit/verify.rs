@@ -16,7 +16,7 @@ use crate::cli::audit_archive;
 use crate::cli::output::{self, Format};
 use crate::cli::progress::Progress;
 use crate::config::Config;
-use crate::domain::ledger::{Cosignature, Checkpoint, LogVerifier, WitnessPolicy, notes};
+use crate::domain::ledger::{Checkpoint, Cosignature, LogVerifier, WitnessPolicy, notes};
 use crate::service::auditor::{AuditReport, Finding, Scope, Start, newest_witnessed, verify_scope};
 use crate::service::archive::WithArchive;
 use crate::service::case;
@@ -160,8 +160,7 @@ fn document(report: &AuditReport, verifier: &LogVerifier, witnessed: Option<&Wit
         "unread": report.unread.iter().map(|range| json!({"from": range.start, "to": range.end})).collect::<Vec<_>>(),
     });
     if let (Some((checkpoint, cosignatures)), Some(members)) = (witnessed, document.as_object_mut()) {
-        let who: Vec<_> =
-            cosignatures.iter().map(|c| json!({"witness": c.witness.as_str(), "at": c.at})).collect();
+        let who: Vec<_> = cosignatures.iter().map(|c| json!({"witness": c.witness.as_str(), "at": c.at})).collect();
         members.insert("witnessed".to_owned(), json!({"size": checkpoint.size(), "cosignatures": who}));
     }
     document

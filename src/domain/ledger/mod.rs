@@ -19,7 +19,8 @@ pub use cosignature::{Cosignature, CosignatureError, MAX_WITNESSES, WitnessKey, 
 pub use entry::{CallKey, Entry, EventType, Outcome, Receipt, Subject};
 pub use proof::{InclusionError, InclusionProof};
 pub use recorded::{
-    KeptDocument, MAX_RECORDED_BYTES, OpenError, Openings, PolicyRecord, PolicyRule, RecordedInput, Salt, verdict_digest,
+    KeptDocument, MAX_RECORDED_BYTES, OpenError, Openings, PolicyRecord, PolicyRule, RecordedInput, Salt,
+    verdict_digest,
 };
 pub use tile::{MAX_ENTRY_BYTES, TILE_WIDTH, TileKind, TilePath, TilePathError, entry_bundle};
 pub use tree::{

@@ -170,7 +170,8 @@ impl Openings {
     /// The clear values by pointer and the documents, as stored.
     pub fn to_stored(&self) -> Vec<u8> {
         let mut stored = self.values.clone();
-        let documents = self.documents.iter().map(|(name, jws)| (format!("{DOCUMENT}{name}"), Value::from(jws.as_str())));
+        let documents =
+            self.documents.iter().map(|(name, jws)| (format!("{DOCUMENT}{name}"), Value::from(jws.as_str())));
         stored.extend(documents);
         // INVARIANT: strings and values serialise.
         serde_json::to_vec(&stored).unwrap_or_default()
@@ -457,7 +458,10 @@ mod tests {
         assert_eq!(stored, kept);
         assert_eq!(stored.document(KeptDocument::Mandate), Some("a.b.c"));
         assert_eq!(stored.document(KeptDocument::Statement), None);
-        assert_eq!((stored.values(), recorded.open(Some(&stored))), (openings.values(), recorded.open(Some(&openings))));
+        assert_eq!(
+            (stored.values(), recorded.open(Some(&stored))),
+            (openings.values(), recorded.open(Some(&openings)))
+        );
         assert!(Openings::from_stored(salt(), br##"{"#mandate": 1}"##).is_none());
     }
 

@@ -75,7 +75,9 @@ mod tests {
 
     #[test]
     fn there_is_no_pattern_for_everybody() {
-        for text in ["*", "spiffe://*", "spiffe://a.b/*", "spiffe://a.b/x*", "spiffe://a.b/*/x", "spiffe://a.b/x/**", ""] {
+        for text in
+            ["*", "spiffe://*", "spiffe://a.b/*", "spiffe://a.b/x*", "spiffe://a.b/*/x", "spiffe://a.b/x/**", ""]
+        {
             assert!(text.parse::<SpiffePattern>().is_err(), "{text}");
         }
         assert_eq!("spiffe://a.b/x/*".parse::<SpiffePattern>().unwrap().to_string(), "spiffe://a.b/x/*");

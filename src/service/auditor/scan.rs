@@ -4,7 +4,8 @@ use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 
 use super::{
-    AuditReport, BLOCK, BLOCK_LEVEL, Columns, Edge, Finding, LogRow, LogSource, Scope, StoredBlock, StoredHead, Tampering,
+    AuditReport, BLOCK, BLOCK_LEVEL, Columns, Edge, Finding, LogRow, LogSource, Scope, StoredBlock, StoredHead,
+    Tampering,
 };
 use crate::domain::id::Sha256Digest;
 use crate::domain::ledger::{Checkpoint, Frontier, LeafHash, LogVerifier, Subtree};

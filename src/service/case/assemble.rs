@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    CHECKPOINT, FORMAT, Files, JWKS, MANIFEST, Manifest, ManifestEntry, ManifestFile, TRUST, bundle_file, document_file,
-    entry_file, openings_file, proof_file,
+    CHECKPOINT, FORMAT, Files, JWKS, MANIFEST, Manifest, ManifestEntry, ManifestFile, TRUST, bundle_file,
+    document_file, entry_file, openings_file, proof_file,
 };
 use crate::domain::id::Sha256Digest;
 use crate::domain::ledger::{Checkpoint, Entry, InclusionProof, KeptDocument, Openings};

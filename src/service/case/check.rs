@@ -14,9 +14,7 @@ use super::{
 };
 use crate::domain::id::Sha256Digest;
 use crate::domain::json;
-use crate::domain::ledger::{
-    Checkpoint, Entry, EventType, InclusionProof, LogVerifier, Openings, WitnessPolicy,
-};
+use crate::domain::ledger::{Checkpoint, Entry, EventType, InclusionProof, LogVerifier, Openings, WitnessPolicy};
 use crate::domain::policy::Bundle;
 use crate::service::toolchain::replay::{ExportedOpenings, Judge, Past, Shelf, reproduce};
 
@@ -129,9 +127,9 @@ fn manifest(files: &Files, report: &mut CaseReport) -> Option<Manifest> {
         return None;
     };
     let others = files.iter().filter(|(name, _)| *name != MANIFEST);
-    let wrong = others.clone().find(|(name, bytes)| {
-        manifest.files.get(*name).is_none_or(|listed| listed.digest != Sha256Digest::of(bytes))
-    });
+    let wrong = others
+        .clone()
+        .find(|(name, bytes)| manifest.files.get(*name).is_none_or(|listed| listed.digest != Sha256Digest::of(bytes)));
     if let Some((name, _)) = wrong {
         report.failed(MANIFEST, format!("`{name}` is not the file that it lists"));
         return None;
@@ -239,7 +237,7 @@ fn belonging(id: &str, proven: &[Proven], report: &mut CaseReport) {
 }
 
 fn verdicts(files: &Files, proven: &[Proven], load: LoadBundle<'_>, report: &mut CaseReport) {
-    let mut judges: BTreeMap<Sha256Digest, Result<Judge, String>> = BTreeMap::new();
+    let mut judges: BTreeMap<Sha256Digest, Result<Judge, (CheckOutcome, String)>> = BTreeMap::new();
     for found in proven.iter().filter(|found| !found.context) {
         let openings = openings(files, found.seq);
         let Some(past) = Past::of_entry(&found.body, openings.as_ref()) else { continue };
@@ -250,15 +248,17 @@ fn verdicts(files: &Files, proven: &[Proven], load: LoadBundle<'_>, report: &mut
         };
         let judge = judges.entry(digest).or_insert_with(|| judge(files, digest, load));
         match judge {
-            Err(why) => report.push(of, CheckOutcome::NotChecked, why.clone()),
+            Err((outcome, why)) => report.push(of, *outcome, why.clone()),
             Ok(judge) => match reproduce(judge, &past) {
                 None => {
                     let allow = match found.entry.subject.allow {
-                        Some(true) => "allow ",
-                        Some(false) => "deny ",
+                        Some(true) => "allow, ",
+                        Some(false) => "deny, ",
                         None => "",
                     };
-                    report.ok(of, format!("{allow}{}: the bundle gives the same for the same input", past.reason));
+                    let reason = found.entry.subject.reason.as_deref().map(|reason| format!("{reason}; "));
+                    let said = format!("{allow}{}", reason.unwrap_or_default());
+                    report.ok(of, format!("{said}the bundle gives the same for the same input"));
                 }
                 Some(why) if why.is_contradiction() => report.failed(of, format!("{}: {}", why.code, why.detail)),
                 Some(why) => report.push(of, CheckOutcome::NotChecked, format!("{}: {}", why.code, why.detail)),
@@ -272,11 +272,15 @@ fn openings(files: &Files, seq: u64) -> Option<Openings> {
     exported.read()
 }
 
-fn judge(files: &Files, digest: Sha256Digest, load: LoadBundle<'_>) -> Result<Judge, String> {
-    let archive = files.get(&bundle_file(digest)).ok_or_else(|| format!("the bundle {digest} is not in the case"))?;
-    let bundle = load(archive)?;
+/// An archive that is not there leaves its verdicts open; one that is another bundle, or none, is a forgery.
+fn judge(files: &Files, digest: Sha256Digest, load: LoadBundle<'_>) -> Result<Judge, (CheckOutcome, String)> {
+    let Some(archive) = files.get(&bundle_file(digest)) else {
+        return Err((CheckOutcome::NotChecked, format!("the bundle {digest} is not in the case")));
+    };
+    let failed = |why: String| (CheckOutcome::Failed, why);
+    let bundle = load(archive).map_err(failed)?;
     if bundle.digest() != digest {
-        return Err(format!("the archive holds the bundle {}, not {digest}", bundle.digest()));
+        return Err(failed(format!("the archive holds the bundle {}, not {digest}", bundle.digest())));
     }
     Ok(Judge::new(Shelf::new(vec![bundle])))
 }

@@ -32,7 +32,9 @@ pub enum PublishError {
     #[error("it has a checkpoint of {0} entries")]
     OtherSize(u64),
     /// It has a later checkpoint, or another one of the same size: this log was put back, or has two histories.
-    #[error("it has a checkpoint of {has} entries and this log has {newest}: the log was put back or has two histories")]
+    #[error(
+        "it has a checkpoint of {has} entries and this log has {newest}: the log was put back or has two histories"
+    )]
     Contradicted {
         /// The size of the checkpoint out there.
         has: u64,

@@ -70,7 +70,7 @@ async fn an_auditor_with_the_file_and_the_key_re_checks_everything_from_request_
         "poa_approval_recorded statement: signed by spiffe://atb.dev/approver/alice",
         "poa_approval_recorded statement: signed by spiffe://atb.dev/approver/bob",
         "poa_issued_dual_control verdict:",
-        "broker_decision verdict: allow ok: the bundle gives the same for the same input",
+        "broker_decision verdict: allow, ok; the bundle gives the same for the same input",
         "broker_decision mandate: signed by spiffe://atb.dev/agentauth and in time, approved by \
          spiffe://atb.dev/approver/alice and spiffe://atb.dev/approver/bob",
         "broker_decision outcome: ok",
@@ -81,7 +81,10 @@ async fn an_auditor_with_the_file_and_the_key_re_checks_everything_from_request_
     crate::schemas::fits("case-manifest", &serde_json::from_slice(&files["manifest.json"]).unwrap());
     // The same case by any of its ids has the same entries; the same question the same bytes.
     let again = made(&app, &decision);
-    assert_eq!(std::fs::read(away.path().join("case.zip")).unwrap(), std::fs::read(again.path().join("case.zip")).unwrap());
+    assert_eq!(
+        std::fs::read(away.path().join("case.zip")).unwrap(),
+        std::fs::read(again.path().join("case.zip")).unwrap()
+    );
     let manifest: Manifest = serde_json::from_slice(&files["manifest.json"]).unwrap();
     let event = manifest.entries.iter().find(|entry| entry.event_type == "poa_issued_dual_control").unwrap();
     let by_event = made(&app, &event.event_id.to_string());
@@ -124,22 +127,62 @@ async fn each_forgery_of_a_case_is_named() {
     let bundle = files.keys().find(|name| name.starts_with("bundles/")).unwrap().clone();
     type Change<'a> = Box<dyn FnOnce(&mut Files) + 'a>;
     let forgeries: Vec<(&str, Change<'_>, &str)> = vec![
-        ("an entry", Box::new(|f| edit(f, &format!("entries/{decided}.json"), "\"allow\":true", "\"allow\":false")), "not at this place"),
-        ("a proof", Box::new(|f| edit(f, &format!("proofs/{decided}.json"), "sha-256:", "sha-256:0")), "its bytes or its proof are not there"),
+        (
+            "an entry",
+            Box::new(|f| edit(f, &format!("entries/{decided}.json"), "\"allow\":true", "\"allow\":false")),
+            "not at this place",
+        ),
+        (
+            "a proof",
+            Box::new(|f| edit(f, &format!("proofs/{decided}.json"), "sha-256:", "sha-256:0")),
+            "its bytes or its proof are not there",
+        ),
         ("the checkpoint", Box::new(|f| edit(f, "checkpoint.txt", "atb.dev/atb\n", "atb.dev/atb\n1")), "signature"),
-        ("an exchanged proof", Box::new(|f| {
-            let other = f[&format!("proofs/{ended}.json")].clone();
-            f.insert(format!("proofs/{decided}.json"), other);
-        }), "not at this place"),
-        ("an opening", Box::new(|f| edit(f, &format!("openings/{decided}.json"), "25000", "26000")), "opening_tampered"),
-        ("a mandate", Box::new(|f| edit(f, &format!("mandates/{decided}.jws"), "eyJ", "eyK")), "not the document whose digest is on record"),
-        ("a statement", Box::new(|f| {
-            let other = f[&format!("mandates/{decided}.jws")].clone();
-            f.insert(format!("statements/{approved}.jws"), other);
-        }), "not the document whose digest is on record"),
-        ("a bundle that is none", Box::new(|f| { f.insert(bundle.clone(), b"x".to_vec()); }), "the archive is not a whole gzip file"),
-        ("a file that is not listed", Box::new(|f| { f.remove("keys/jwks.json"); }), "the keys that the record names are not in the case"),
-        ("other keys", Box::new(|f| edit(f, "keys/jwks.json", "\"x\": \"", "\"x\": \"A")), "the keys that the record names are not in the case"),
+        (
+            "an exchanged proof",
+            Box::new(|f| {
+                let other = f[&format!("proofs/{ended}.json")].clone();
+                f.insert(format!("proofs/{decided}.json"), other);
+            }),
+            "not at this place",
+        ),
+        (
+            "an opening",
+            Box::new(|f| edit(f, &format!("openings/{decided}.json"), "25000", "26000")),
+            "opening_tampered",
+        ),
+        (
+            "a mandate",
+            Box::new(|f| edit(f, &format!("mandates/{decided}.jws"), "eyJ", "eyK")),
+            "not the document whose digest is on record",
+        ),
+        (
+            "a statement",
+            Box::new(|f| {
+                let other = f[&format!("mandates/{decided}.jws")].clone();
+                f.insert(format!("statements/{approved}.jws"), other);
+            }),
+            "not the document whose digest is on record",
+        ),
+        (
+            "a bundle that is none",
+            Box::new(|f| {
+                f.insert(bundle.clone(), b"x".to_vec());
+            }),
+            "the archive is not a whole gzip file",
+        ),
+        (
+            "a file that is not listed",
+            Box::new(|f| {
+                f.remove("keys/jwks.json");
+            }),
+            "the keys that the record names are not in the case",
+        ),
+        (
+            "other keys",
+            Box::new(|f| edit(f, "keys/jwks.json", "\"x\": \"", "\"x\": \"A")),
+            "the keys that the record names are not in the case",
+        ),
     ];
     for (what, change, said) in forgeries {
         std::fs::write(away.path().join("forged.zip"), forged(&files, change)).unwrap();
@@ -153,7 +196,10 @@ async fn each_forgery_of_a_case_is_named() {
     let mut changed = files.clone();
     edit(&mut changed, "checkpoint.txt", "atb.dev/atb\n", "atb.dev/atb\n1");
     std::fs::write(away.path().join("forged.zip"), case_file::write(&changed).unwrap()).unwrap();
-    assert_eq!(checks(&verify(away.path(), "forged.zip").1, "failed"), ["manifest.json: `checkpoint.txt` is not the file that it lists"]);
+    assert_eq!(
+        checks(&verify(away.path(), "forged.zip").1, "failed"),
+        ["manifest.json: `checkpoint.txt` is not the file that it lists"]
+    );
     let mut bytes = std::fs::read(away.path().join("case.zip")).unwrap();
     bytes.push(0);
     std::fs::write(away.path().join("forged.zip"), bytes).unwrap();
@@ -162,7 +208,10 @@ async fn each_forgery_of_a_case_is_named() {
     // Another log's key.
     let other = LogKey::new(ed25519_dalek::SigningKey::from_bytes(&[9; 32])).verifier(&"atb.dev/atb".parse().unwrap());
     let (code, out, _) = atb(away.path(), &["audit", "verify", "case.zip", "--key", &other.to_string()]);
-    assert!(code == 1 && out.contains("FAILED       checkpoint.txt: the checkpoint is not signed by the log's key"), "{out}");
+    assert!(
+        code == 1 && out.contains("FAILED       checkpoint.txt: the checkpoint is not signed by the log's key"),
+        "{out}"
+    );
     app.finish().await;
 }
 
@@ -173,7 +222,8 @@ async fn what_was_erased_is_not_in_a_case_and_contradicts_nothing() {
     let database = app.home().path("data/ledger.db");
     let key = atb::adapters::signer::read_ed25519(&app.home().path("keys/ledger.pem")).unwrap();
     let origin = "atb.dev/atb".parse().unwrap();
-    let store = SqliteStore::open(&database, OpenMode::Existing, LogKey::new(key), origin, TestClock::new()).await.unwrap();
+    let store =
+        SqliteStore::open(&database, OpenMode::Existing, LogKey::new(key), origin, TestClock::new()).await.unwrap();
     assert_eq!(store.erase_openings(Erase::Decision(decision.parse().unwrap())).await.unwrap(), 1);
     store.close().await.unwrap();
     let away = made(&app, &decision);

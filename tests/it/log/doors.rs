@@ -121,7 +121,8 @@ fn tree_of(entries: &[Vec<u8>]) -> Hash {
 async fn nobody_reads_the_log_but_its_readers_and_who_tries_is_on_record() {
     let app = read_by_auditors().await;
     for at in [At::AgentAuth, At::Broker] {
-        for path in ["/log/checkpoint", "/log/checkpoint/cosigned", "/log/tile/0/000.p/1", "/log/tile/entries/000.p/1"] {
+        for path in ["/log/checkpoint", "/log/checkpoint/cosigned", "/log/tile/0/000.p/1", "/log/tile/entries/000.p/1"]
+        {
             let mark = app.mark().await;
             let answer = app.caller(AGENT, at).get(path).await;
             answer.assert_problem();

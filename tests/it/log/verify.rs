@@ -145,7 +145,8 @@ async fn a_range_is_held_against_the_root_that_was_signed_for_the_whole() {
     sql(&copy, &["UPDATE node SET hash = zeroblob(32) WHERE level = 8 AND idx = 1"]).await;
     let (code, out) = ledger.verify("edited.db", &["--from", "1024"]);
     assert_eq!(code, 1, "{out}");
-    let (code, _, err) = ledger.atb(&["audit", "verify", "--store", "ledger.db", "--key", "ledger.vkey", "--from", "9", "--to", "9"]);
+    let (code, _, err) =
+        ledger.atb(&["audit", "verify", "--store", "ledger.db", "--key", "ledger.vkey", "--from", "9", "--to", "9"]);
     assert!(code == 2 && err.contains("--from must be below --to"), "{err}");
 }
 
@@ -166,7 +167,8 @@ async fn a_quorum_of_witnesses_is_asked_for_and_who_is_missing_is_named() {
     let note = ledger.checkpoint("ledger.db");
     let text = &note[..=note.find("\n\n").unwrap()];
     let signature = witness.sign(format!("cosignature/v1\ntime 1800000000\n{text}").as_bytes());
-    let value = [&id("w.example/1", &witness.verifying_key())[..], &1_800_000_000_u64.to_be_bytes(), &signature.to_bytes()];
+    let value =
+        [&id("w.example/1", &witness.verifying_key())[..], &1_800_000_000_u64.to_be_bytes(), &signature.to_bytes()];
     let line = format!("\u{2014} w.example/1 {}\n", Base64::encode_string(&value.concat()));
     std::fs::write(ledger.path("cosigned.txt"), format!("{note}{line}")).unwrap();
     let other = ed25519_dalek::SigningKey::from_bytes(&[6; 32]).verifying_key();
@@ -183,7 +185,10 @@ async fn a_quorum_of_witnesses_is_asked_for_and_who_is_missing_is_named() {
     policy(2);
     let (code, out) = ledger.verify("ledger.db", &asked);
     assert_eq!(code, 1);
-    assert!(out.contains("checkpoint_signature: 1 of the 2 cosignatures that are required are there; missing: w.example/2"), "{out}");
+    assert!(
+        out.contains("checkpoint_signature: 1 of the 2 cosignatures that are required are there; missing: w.example/2"),
+        "{out}"
+    );
     let (code, _, err) = {
         policy(3);
         ledger.atb(&[&["audit", "verify", "--store", "ledger.db", "--key", "ledger.vkey"], &asked[..]].concat())
@@ -202,7 +207,8 @@ async fn a_checkpoint_is_printed_or_appended_on_demand() {
     }
     let text = std::fs::read_to_string(ledger.path("all.txt")).unwrap();
     assert_eq!(notes::split(&text), (vec![ledger.checkpoint("ledger.db")], 0));
-    let (code, _, err) = ledger.atb(&["audit", "checkpoint", "--store", "ledger.db", "--key", "ledger.vkey", "--cosigned"]);
+    let (code, _, err) =
+        ledger.atb(&["audit", "checkpoint", "--store", "ledger.db", "--key", "ledger.vkey", "--cosigned"]);
     assert!(code == 1 && err.contains("no witness"), "{err}");
 }
 
@@ -233,7 +239,14 @@ async fn an_entry_is_proven_by_number_event_decision_and_mandate_in_both_forms()
     assert_eq!(proven.proof.verify(body, &verifier).unwrap().size(), 300);
     let text = InclusionProof::from_tlog_proof(&args("123", "text"), body).unwrap();
     assert_eq!(text, proven.proof);
-    let (code, _, err) =
-        ledger.atb(&["audit", "prove", "01890000-0000-7000-8000-000000000000", "--store", "ledger.db", "--key", "ledger.vkey"]);
+    let (code, _, err) = ledger.atb(&[
+        "audit",
+        "prove",
+        "01890000-0000-7000-8000-000000000000",
+        "--store",
+        "ledger.db",
+        "--key",
+        "ledger.vkey",
+    ]);
     assert!(code == 1 && err.contains("no entry names"), "{err}");
 }
