@@ -73,7 +73,8 @@ fn every_rule_has_a_file_that_shows_it() {
         .map(|entry| entry.unwrap().file_name().to_str().unwrap().to_owned())
         .collect();
     // Shown by tests of their own below, or a note on the base bundle.
-    let elsewhere = ["bundle-data", "unmarked-entrypoint", "untitled-rule", "unbounded-parameter", "loose-pattern"];
+    let elsewhere =
+        ["rego-v0", "bundle-data", "unmarked-entrypoint", "untitled-rule", "unbounded-parameter", "loose-pattern"];
     for rule in RuleId::ALL {
         assert!(folders.contains(rule.as_str()) || elsewhere.contains(&rule.as_str()), "{}", rule.as_str());
     }
@@ -230,4 +231,23 @@ fn exit_codes_tell_errors_warnings_and_what_cannot_be_read_apart() {
     let path = folder.path().to_str().unwrap();
     assert_eq!(atb(&["policy", "check", path]).status.code(), Some(0));
     assert_eq!(atb(&["policy", "check", "--strict", path]).status.code(), Some(1));
+}
+
+#[test]
+fn what_is_rego_v0_is_noted_with_its_place_and_how_v1_says_it() {
+    let text = "package old\n\ndeny[msg] {\n\txs := [1, 2]; xs[i] > 1\n\tany([true]); msg = \"m\"\n}\n\nok { not deny[\"m\"]; x > 1 }\n";
+    let manifest = "{\"file_rego_versions\": {\"/policy/old.rego\": 0}}";
+    let all = found(&base_and(&[("policy/old.rego", text), (".manifest", manifest)]));
+    let own: Vec<_> = all.iter().filter(|f| f.file == "policy/old.rego" && !AROUND.contains(&f.rule)).collect();
+    let shown = |f: &&Finding| format!("{}:{} {} {} {}", f.line, f.column, f.rule.as_str(), f.message, f.fix);
+    let shown: Vec<_> = own.iter().map(shown).collect();
+    assert_eq!(
+        shown,
+        [
+            "3:1 rego-v0 Rego v0: `deny[msg] {` in Rego v1: `deny contains msg if {`",
+            "5:2 rego-v0 `any` is withdrawn in OPA 1 in Rego v1: `true in xs`",
+            "8:1 rego-v0 Rego v0: `ok { not deny[\"m\"]; x > 1 }` in Rego v1: `ok if { not deny[\"m\"]; x > 1 }`",
+            "8:21 outside-profile nothing gives the variable `x` a value bind it in a statement: `x := …`, `xs[x]` or `some x in xs`",
+        ]
+    );
 }

@@ -157,3 +157,13 @@ fn the_markdown_for_a_pull_request_is_this() {
     }
     assert_eq!(text, fs::read_to_string(&golden).unwrap_or_default());
 }
+
+/// The whole score is a run of minutes; a sample that is the same on every machine is one of seconds.
+#[test]
+fn a_fixed_sample_of_mutants_of_the_shipped_policy_is_noticed_by_its_tests() {
+    let mut command = super::process::atb(["policy", "mutate", "--sample", "30", "--seed", "1", "--threshold", "75"]);
+    let ran =
+        super::process::Ran::of(command.args(["-j", "2", "--format", "json"]).arg(root().join("opa"))).ok().json();
+    let tried = ran["total"]["mutants"].as_u64().unwrap() + ran["total"]["stillborn"].as_u64().unwrap();
+    assert_eq!((tried, &ran["partial"]), (30, &true.into()), "{ran:#}");
+}

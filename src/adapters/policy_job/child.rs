@@ -25,10 +25,10 @@ pub(super) const MAX_THREADS: usize = 16;
 /// How long one test is repeated for its time.
 const BENCH_TIME: Duration = Duration::from_millis(200);
 const MAX_BENCH_RUNS: u64 = 10_000;
-/// The file that a query is checked in, and the lines before it there.
+/// The file that a query is checked in, as Rego v1 whatever the bundle is, and the lines before it there.
 const QUERY_FILE: &str = "atb_query_test.rego";
-const QUERY_HEAD: &str = "package atb_query_test\n\nasked if {\n";
-const QUERY_LINES: usize = 3;
+const QUERY_HEAD: &str = "package atb_query_test\n\nimport rego.v1\n\nasked if {\n";
+const QUERY_LINES: usize = 5;
 
 /// The child: reads a job and files from standard input, writes events to standard output. Returns the exit code.
 pub fn run_job_child() -> i32 {

@@ -29,6 +29,9 @@ pub(super) struct Args {
     /// How to print.
     #[arg(long, short = 'f', value_enum, default_value_t)]
     format: Format,
+    /// Take modules for Rego v0 where the bundle's manifest names no version: rules without `if` and `contains`.
+    #[arg(long)]
+    v0_compatible: bool,
     /// Where the bundle is written down when no path is given.
     #[arg(long, default_value = "atb.toml", value_name = "FILE")]
     config: PathBuf,
@@ -54,6 +57,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut findings: Vec<Finding> = Vec::new();
     for path in paths {
         let (folder, files) = files::read(path, &args.config)?;
+        let files = files::in_version(files, args.v0_compatible)?;
         let options = Options { title_every_rule: args.title_every_rule };
         findings.extend(check::check(&files, options).into_iter().map(|finding| below(&folder, finding)));
     }

@@ -64,6 +64,9 @@ pub(super) struct Args {
     /// The longest that it may take.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = sources::duration)]
     timeout: Duration,
+    /// Take modules for Rego v0 where the bundle's manifest names no version: rules without `if` and `contains`.
+    #[arg(long)]
+    v0_compatible: bool,
     /// Where the bundle is written down when no path is given.
     #[arg(long, default_value = "atb.toml", value_name = "FILE")]
     config: PathBuf,
@@ -88,6 +91,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for path in &args.data {
         sources.add(path)?;
     }
+    let sources = sources.in_version(args.v0_compatible)?;
     if let Some(path) = &args.inputs {
         return lines(args, &sources, path);
     }

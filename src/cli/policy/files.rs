@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 
 use crate::adapters::bundle_archive;
 use crate::config::Config;
-use crate::domain::policy::bundle::BundleFiles;
+use crate::domain::policy::bundle::{self, BundleFiles};
 
 /// The folder where no path is given: the configuration's bundle, or `./opa` where there is no configuration.
 pub(super) fn default_dir(config: &Path) -> anyhow::Result<PathBuf> {
@@ -26,4 +26,9 @@ pub(super) fn read(path: Option<&Path>, config: &Path) -> anyhow::Result<(PathBu
     let path = path.map_or_else(|| default_dir(config), |path| Ok(path.to_owned()))?;
     let read = bundle_archive::read_path(&path).with_context(|| format!("the bundle `{}`", path.display()))?;
     Ok((path, read.files))
+}
+
+/// The same, read as OPA reads it with `--v0-compatible`, where that is wanted.
+pub(super) fn in_version(files: BundleFiles, v0_compatible: bool) -> anyhow::Result<BundleFiles> {
+    if v0_compatible { Ok(bundle::v0_compatible(&files)?) } else { Ok(files) }
 }

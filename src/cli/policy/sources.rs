@@ -36,6 +36,11 @@ impl Sources {
         Ok(sources)
     }
 
+    /// The same as OPA reads it with `--v0-compatible`, where that is wanted.
+    pub(super) fn in_version(self, v0_compatible: bool) -> anyhow::Result<Self> {
+        Ok(Self { files: files::in_version(self.files, v0_compatible)?, ..self })
+    }
+
     /// Adds one more document or module: a folder as a bundle, a `.json` or `.yaml` file at the root of `data`.
     pub(super) fn add(&mut self, path: &Path) -> anyhow::Result<()> {
         let mut files: Vec<(String, Vec<u8>)> =

@@ -72,6 +72,9 @@ pub(super) struct Args {
     /// Taken for `opa test`'s sake: paths are always bundles here.
     #[arg(short, long)]
     bundle: bool,
+    /// Take modules for Rego v0 where the bundle's manifest names no version: rules without `if` and `contains`.
+    #[arg(long)]
+    v0_compatible: bool,
     /// Where the bundle is written down when no path is given.
     #[arg(long, default_value = "atb.toml", value_name = "FILE")]
     config: PathBuf,
@@ -140,7 +143,7 @@ fn once(args: &Args, exe: &Path) -> u8 {
 }
 
 fn attempt(args: &Args, exe: &Path) -> anyhow::Result<u8> {
-    let sources = Sources::read(&args.paths, &args.config)?;
+    let sources = Sources::read(&args.paths, &args.config)?.in_version(args.v0_compatible)?;
     let job = job(args);
     let run = policy_job::test(exe, &sources.files, &job).with_context(|| sources.to_string())?;
     let coverage = run.coverage.as_ref().map(|coverage| Report::of(coverage, |file| sources.shown(file)));

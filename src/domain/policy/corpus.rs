@@ -84,7 +84,8 @@ fn bundle(case: &Case, order: &[usize]) -> Result<Bundle, Answer> {
         }
     }
     if case.v0 {
-        files.push((".manifest".to_owned(), br#"{"revision": "v0", "rego_version": 0}"#.to_vec()));
+        files
+            .push((".manifest".to_owned(), br#"{"rego_version": 0, "file_rego_versions": {"/policy/*": 1}}"#.to_vec()));
     }
     Bundle::parse(&BundleFiles::new(files).unwrap())
         .map_err(|error| Answer::Refused(error.findings().iter().map(|f| format!("{} {f}", f.code)).collect()))

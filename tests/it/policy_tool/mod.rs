@@ -5,6 +5,7 @@ mod data_api;
 mod differential;
 mod eval;
 mod test;
+mod v0;
 
 use std::path::{Path, PathBuf};
 

@@ -24,8 +24,8 @@ fn a_manifest_fits_and_one_that_is_refused_does_not() {
     let defects = vec![
         ("/revision", json!("a b")),
         ("/roots", json!([])),
-        ("/rego_version", json!(0)),
-        ("/file_rego_versions", json!({"/a.rego": 0})),
+        ("/rego_version", json!(2)),
+        ("/file_rego_versions", json!({"/a.rego": 2})),
         ("/wasm", json!([{}])),
         ("/metadata/sequence", json!(0)),
         ("/metadata/sequence", json!("7")),
@@ -39,6 +39,8 @@ fn a_manifest_fits_and_one_that_is_refused_does_not() {
     }
     refuses("bundle-manifest", &document, defects);
     fits("bundle-manifest", &with(&document, "/metadata/by", json!("ci")));
+    fits("bundle-manifest", &with(&document, "/rego_version", json!(0)));
+    fits("bundle-manifest", &with(&document, "/file_rego_versions", json!({"/old/*.rego": 0})));
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //! `metadata` are ours: `sequence` (a higher one follows a lower one), `expires_at` and `built_with`; what else is in
 //! `metadata` is its author's. Because the manifest is among the signed files, these are signed too.
 //!
-//! INVARIANT: a manifest that was read asks for nothing that we do not do: no Rego v0, no WebAssembly, no plan, no patch.
+//! INVARIANT: a manifest that was read asks for nothing that we do not do: no WebAssembly, no plan, no patch, and of Rego
+//! v0 and v1 only.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::finding::{BundleError, Finding, Place};
+use super::rego_version::RegoVersions;
 use super::{BundleFiles, opa_hash};
 use crate::domain::id::Revision;
 use crate::domain::json;
@@ -95,14 +97,15 @@ pub struct Manifest {
     sequence: Option<Sequence>,
     expires_at: Option<Timestamp>,
     built_with: Option<String>,
+    rego_versions: RegoVersions,
     /// Members of `metadata` that are not ours.
     metadata: Map<String, Value>,
 }
 
 impl Default for Manifest {
     fn default() -> Self {
-        let (roots, metadata) = (vec![String::new()], Map::new());
-        Self { revision: None, roots, sequence: None, expires_at: None, built_with: None, metadata }
+        let (roots, metadata, rego_versions) = (vec![String::new()], Map::new(), RegoVersions::default());
+        Self { revision: None, roots, sequence: None, expires_at: None, built_with: None, rego_versions, metadata }
     }
 }
 
@@ -158,6 +161,17 @@ impl Manifest {
         self.built_with.as_deref()
     }
 
+    /// The versions of Rego of the files.
+    pub fn rego_versions(&self) -> &RegoVersions {
+        &self.rego_versions
+    }
+
+    /// This manifest with Rego v0 for all files that no pattern names.
+    #[must_use]
+    pub(super) fn of_v0(self) -> Self {
+        Self { rego_versions: self.rego_versions.of_v0(), ..self }
+    }
+
     /// The paths below `data` that the bundle owns, without slashes at the ends; one empty root is everything.
     pub fn roots(&self) -> &[String] {
         &self.roots
@@ -177,7 +191,9 @@ impl Manifest {
     #[must_use]
     pub fn released(self, release: Release) -> Self {
         let Release { revision, sequence, expires_at, built_with } = release;
-        Self { revision: Some(revision), sequence: Some(sequence), expires_at, built_with: Some(built_with), ..self }
+        let (revision, sequence, built_with) = (Some(revision), Some(sequence), Some(built_with));
+        let rego_versions = self.rego_versions.spelt_out();
+        Self { revision, sequence, expires_at, built_with, rego_versions, ..self }
     }
 
     /// The manifest as it is written into a bundle: one form for one content.
@@ -195,8 +211,11 @@ impl Manifest {
         let mut manifest = Map::from_iter([
             ("revision".to_owned(), json!(self.revision.as_ref().map_or("", Revision::as_str))),
             ("roots".to_owned(), json!(self.roots)),
-            ("rego_version".to_owned(), json!(1)),
+            ("rego_version".to_owned(), json!(self.rego_versions.named().unwrap_or(1))),
         ]);
+        if !self.rego_versions.files().is_empty() {
+            manifest.insert("file_rego_versions".to_owned(), json!(self.rego_versions.files()));
+        }
         if !metadata.is_empty() {
             manifest.insert("metadata".to_owned(), Value::Object(metadata));
         }
@@ -223,13 +242,6 @@ struct Wire {
 
 impl Wire {
     fn admit(self) -> Result<Manifest, BundleError> {
-        const V1: &str = "write Rego v1 (`opa fmt --rego-v1` rewrites it) and \"rego_version\": 1";
-        if self.rego_version.is_some_and(|version| version != 1) {
-            return Err(refuse("`rego_version` is not 1", V1).into());
-        }
-        if let Some((file, _)) = self.file_rego_versions.iter().find(|(_, version)| **version != 1) {
-            return Err(refuse(&format!("`file_rego_versions` of `{file}` is not 1"), V1).into());
-        }
         if !self.wasm.is_empty() {
             let fix = "build the bundle with `opa build -t rego`";
             return Err(refuse("`wasm` names WebAssembly, which is not evaluated", fix).into());
@@ -245,6 +257,7 @@ impl Wire {
             sequence: ours(&mut metadata, SEQUENCE)?,
             expires_at: ours(&mut metadata, EXPIRES_AT)?,
             built_with: ours(&mut metadata, BUILT_WITH)?,
+            rego_versions: RegoVersions::new(self.rego_version, self.file_rego_versions)?,
             metadata,
         })
     }
@@ -310,6 +323,13 @@ mod tests {
         assert!(manifest.owns("atb/poa") && manifest.owns("atb") && !manifest.owns("atbx") && !manifest.owns("tiers"));
         assert!(read("{}").unwrap().owns("anything"));
         assert_eq!(read(r#"{"revision":""}"#).unwrap().revision(), None);
+        let v0 = read(r#"{"rego_version":0,"file_rego_versions":{"/a.rego":1}}"#).unwrap();
+        let text = String::from_utf8(v0.to_json()).unwrap();
+        assert_eq!(
+            text,
+            "{\"file_rego_versions\":{\"/a.rego\":1},\"rego_version\":0,\"revision\":\"\",\"roots\":[\"\"]}\n"
+        );
+        assert_eq!(read(&text).unwrap(), v0);
     }
 
     #[test]
@@ -337,9 +357,9 @@ mod tests {
     #[test]
     fn what_we_do_not_evaluate_or_cannot_read_in_one_way_is_refused_with_its_reason() {
         for (text, what) in [
-            (r#"{"rego_version":0}"#, "rego_version"),
             (r#"{"rego_version":2}"#, "rego_version"),
-            (r#"{"file_rego_versions":{"/a.rego":0}}"#, "/a.rego"),
+            (r#"{"file_rego_versions":{"/a.rego":2}}"#, "/a.rego"),
+            (r#"{"file_rego_versions":{"/{a,b}.rego":0}}"#, "/{a,b}.rego"),
             (r#"{"wasm":[{"entrypoint":"a","module":"/policy.wasm"}]}"#, "WebAssembly"),
             (r#"{"roots":[]}"#, "roots"),
             (r#"{"roots":["a","a/b"]}"#, "overlap"),

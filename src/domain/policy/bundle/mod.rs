@@ -21,6 +21,7 @@ mod opa_hash;
 pub mod overlay;
 mod pointer;
 mod quorum;
+mod rego_version;
 mod signature;
 mod trust;
 
@@ -33,6 +34,8 @@ pub use directory::{ActPattern, Agent, Approver, Platform, Workspace};
 pub use files::{BundleFiles, MAX_BYTES, MAX_FILES};
 pub use finding::{BundleError, Finding, Place};
 pub use manifest::{MANIFEST, Manifest, Release, Sequence, SequenceError};
+pub(crate) use rego_version::rego_texts;
+pub use rego_version::{RegoVersions, v0_compatible};
 pub use signature::{
     MAX_SIGNATURES_BYTES, SIGNATURES, SignatureError, SignaturePolicy, UnsignedRelease, UnverifiedArchive,
     VerifiedBundleFiles, signatures_file,
@@ -277,18 +280,6 @@ fn typed<T: DeserializeOwned>(data: &Data, root: &str) -> Result<T, BundleError>
         let what = format!("`{}` at `{}` in data.{root}", e.detail.replace('`', "'"), e.pointer);
         Finding::new(data.place(root, &e.pointer), what, "correct the entry").into()
     })
-}
-
-fn rego_texts(files: &BundleFiles) -> Result<Vec<(&str, &str)>, BundleError> {
-    let is_rego = |path: &str| path.rsplit('/').next().is_some_and(|name| name.ends_with(".rego"));
-    files
-        .iter()
-        .filter(|(path, _)| is_rego(path))
-        .map(|(path, content)| {
-            let text = std::str::from_utf8(content);
-            Ok((path, text.map_err(|_| Finding::new(Place::file(path), "not UTF-8", "save the file as UTF-8"))?))
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -175,7 +175,8 @@ fn load(modules: &[MergedModule], bundle: &Bundle) -> Result<Engine, EngineError
 fn load_with(modules: &[MergedModule], bundle: &Bundle, session: &Arc<Session>) -> Result<Engine, EngineError> {
     let mut engine = Engine::new();
     let sources: Vec<&str> = modules.iter().map(MergedModule::source).collect();
-    extensions::install(&mut engine, session, &sources).map_err(|error| explain(modules, "data", &error))?;
+    let legacy = modules.iter().any(MergedModule::is_legacy);
+    extensions::install(&mut engine, session, &sources, legacy).map_err(|error| explain(modules, "data", &error))?;
     engine.set_strict_builtin_errors(false);
     engine.set_execution_timer_config(timer(EVALUATION_LIMIT));
     for module in modules {

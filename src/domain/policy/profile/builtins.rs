@@ -82,6 +82,7 @@ mod tests {
 
     use super::*;
     use crate::domain::policy::engine::extensions;
+    use crate::domain::policy::profile::legacy::WITHDRAWN;
 
     #[test]
     fn the_list_is_sorted_and_everything_that_is_allowed_is_somewhere() {
@@ -99,6 +100,9 @@ mod tests {
             }
         }
         assert!(extensions.keys().all(|name| is_allowed(name)));
+        let withdrawn: Vec<_> = extensions::withdrawn().map(|(name, n)| (name, usize::from(n))).collect();
+        let listed = WITHDRAWN.map(|(name, _)| (name, find(name).unwrap().arguments));
+        assert_eq!(withdrawn, listed);
     }
 
     #[test]
@@ -109,7 +113,9 @@ mod tests {
             "rand.intn",
             "opa.runtime",
             "uuid.rfc4122",
-            "crypto.x509.parse_and_verify_certificates",
+            "crypto.x509.parse_and_verify_certificates_with_options",
+            "crypto.x509.parse_rsa_private_key",
+            "crypto.x509.parse_keypair",
             "io.jwt.encode_sign",
             "graph.reachable_paths",
             "walk",

@@ -5,7 +5,7 @@
 
 use regorus::unstable::{Rule, RuleHead};
 
-use super::rewrite::Edit;
+use super::edits::Edit;
 use super::syntax::ParsedFile;
 
 /// The edits that spell the values out.

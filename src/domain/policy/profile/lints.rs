@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 use regorus::unstable::{Expr, Literal, LiteralStmt, Ref, Rule, RuleHead, Span};
 
 use super::builtins::{self, Support};
+use super::legacy;
 use super::program::{Meaning, Program};
 use super::rewrite;
-use super::syntax::{Node, ParsedFile, Reference, walk_rule};
+use super::scopes::{self, Problem};
+use super::syntax::{Node, ParsedFile, Reference, static_path, walk_rule};
 use crate::domain::policy::bundle::Finding;
 
 /// Checks one file.
@@ -22,6 +24,7 @@ pub(crate) fn check(file: &ParsedFile<'_>, program: &Program<'_>, data: &dyn Fn(
         lint.head_values(rule);
         lint.locals = locals(rule);
         walk_rule(rule, &mut |node| lint.node(node));
+        lint.variables(rule);
     }
     lint.findings
 }
@@ -81,6 +84,11 @@ impl Lint<'_, '_> {
     }
 
     fn reference(&mut self, reference: &Reference<'_>) {
+        // In OPA an import is one of its file. Here it is one of the package, and v0 takes any other name for a variable.
+        if self.file.legacy && self.is_imported_elsewhere(reference.root.text()) {
+            let what = format!("`{}` is imported in another file of the package", reference.root.text());
+            self.refuse("profile/import", reference.root, what, "import it here too, or choose another name");
+        }
         match self.program.meaning(&self.package, reference) {
             Meaning::MissingRule(path) => {
                 self.refuse(
@@ -99,7 +107,7 @@ impl Lint<'_, '_> {
                 );
             }
             // regorus takes an unknown name for undefined, and its negation for true.
-            Meaning::Other if !self.locals.contains(reference.root.text()) => {
+            Meaning::Other if !self.file.legacy && !self.locals.contains(reference.root.text()) => {
                 let what = format!("nothing is called `{}` here", reference.root.text());
                 self.refuse(
                     "profile/unknown-name",
@@ -110,6 +118,15 @@ impl Lint<'_, '_> {
             }
             _ => {}
         }
+    }
+
+    fn is_imported_elsewhere(&self, name: &str) -> bool {
+        let package = self.program.packages.get(&self.package);
+        let here = self.file.module.imports.iter().any(|import| match &import.r#as {
+            Some(alias) => alias.text() == name,
+            None => static_path(&import.refr).is_some_and(|path| path.last().is_some_and(|last| last == name)),
+        });
+        !here && package.is_some_and(|package| package.aliases.contains_key(name) && !package.has_name(name))
     }
 
     fn call(&mut self, name: &Reference<'_>, args: &[Ref<Expr>]) {
@@ -151,8 +168,10 @@ impl Lint<'_, '_> {
             return self.refuse("profile/unknown-builtin", name.root, what, "correct the name, or define the function");
         };
         let in_test = self.file.is_test() && builtins::is_allowed_in_tests(&called);
+        let in_v0 = self.file.legacy && legacy::is_withdrawn(&called);
         if let Support::Refused(instead) = builtin.support
             && !in_test
+            && !in_v0
         {
             let what = format!("the safe profile does not allow `{called}`");
             return self.refuse("profile/refused-builtin", name.root, what, instead);
@@ -186,18 +205,34 @@ impl Lint<'_, '_> {
                 "pass it as an argument",
             );
         }
-        if let Literal::SomeVars { span, .. } = &stmt.literal {
-            self.refuse(
-                "profile/some-without-in",
-                span,
-                "`some x` without `in`",
-                "write `some x in xs` or `some i, x in xs`",
-            )
-        }
         if let Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } = &stmt.literal
             && !matches!(expr.as_ref(), Expr::Membership { .. })
         {
             self.memberships(expr);
+        }
+    }
+
+    /// Variables of `some x`, and in Rego v0 those that nothing declares.
+    fn variables(&mut self, rule: &Rule) {
+        const BIND: &str = "bind it in a statement: `x := …`, `xs[x]` or `some x in xs`";
+        let (program, package) = (self.program, self.package.clone());
+        let is_variable = |span: &Span| {
+            let reference = Reference { root: span, steps: Vec::new() };
+            program.meaning(&package, &reference) == Meaning::Other
+        };
+        for (span, problem) in scopes::check(rule, self.file.legacy, &is_variable) {
+            let name = span.text();
+            let (what, fix) = match problem {
+                Problem::Unbound => (format!("nothing gives the variable `{name}` a value"), BIND),
+                Problem::Late => (
+                    format!("`{name}` is read here, and gets its value further down"),
+                    "move this statement behind the one that binds it",
+                ),
+                Problem::Shadows => {
+                    (format!("there is another variable `{name}` around or inside"), "rename one of them")
+                }
+            };
+            self.refuse("profile/unbound-variable", span, what, fix);
         }
     }
 

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use regorus::unstable::Span;
 
 use super::chains;
+use super::edits::{self, Edit};
 use super::program::Program;
-use super::rewrite::{self, Edit};
+use super::rewrite;
 use super::scan::{MAX_SOURCE_BYTES, MAX_SOURCE_LINES};
 use super::syntax::ParsedFile;
 use crate::domain::policy::bundle::{Finding, Place};
@@ -19,6 +20,8 @@ pub struct MergedModule {
     source: String,
     /// The first line of each file, in rising order.
     starts: Vec<(usize, String)>,
+    /// Whether a module of Rego v0 is in it.
+    legacy: bool,
 }
 
 impl MergedModule {
@@ -30,6 +33,11 @@ impl MergedModule {
     /// The Rego text.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Whether a module of Rego v0 is in it, which may call what OPA 1 has withdrawn.
+    pub(in crate::domain::policy) fn is_legacy(&self) -> bool {
+        self.legacy
     }
 
     /// The same package with another text, for what only looks at the policy: probes and measures of coverage.
@@ -44,7 +52,8 @@ impl MergedModule {
         let part = |from: usize, to: usize| lines.get(from..to).unwrap_or_default().concat();
         let header = self.starts.first().map_or(0, |(line, _)| line.saturating_sub(1));
         let ends = self.starts.iter().skip(1).map(|(line, _)| line.saturating_sub(1)).chain([lines.len()]);
-        let mut module = Self { package: self.package.clone(), source: part(0, header), starts: Vec::new() };
+        let mut module =
+            Self { package: self.package.clone(), source: part(0, header), starts: Vec::new(), legacy: self.legacy };
         for ((start, file), end) in self.starts.iter().zip(ends) {
             module.starts.push((module.source.matches('\n').count() + 1, file.clone()));
             if file == changed.path {
@@ -73,7 +82,9 @@ pub(super) fn merge(files: &[&ParsedFile<'_>], program: &Program<'_>) -> Result<
             source: header(&package, program),
             package,
             starts: Vec::new(),
+            legacy: false,
         });
+        module.legacy |= file.legacy;
         let line = module.source.matches('\n').count() + 1;
         module.starts.push((line, file.path.to_owned()));
         module.source.push_str(&rewritten(file, program)?);
@@ -105,11 +116,11 @@ fn header(package: &str, program: &Program<'_>) -> String {
 fn rewritten(file: &ParsedFile<'_>, program: &Program<'_>) -> Result<String, Vec<Finding>> {
     let imports = file.module.imports.iter().map(|import| &import.span);
     let header = std::iter::once(&file.module.package.span).chain(imports);
-    let mut edits = rewrite::negations(file, program)?;
-    edits.extend(chains::implied_values(file));
-    edits.extend(header.filter_map(|span| blank(&file.text, span)));
+    let mut changes = rewrite::negations(file, program)?;
+    changes.extend(chains::implied_values(file));
+    changes.extend(header.filter_map(|span| blank(&file.text, span)));
     let mut text = file.text.clone();
-    rewrite::apply(&mut text, edits);
+    edits::apply(&mut text, changes);
     Ok(text)
 }
 

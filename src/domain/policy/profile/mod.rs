@@ -11,13 +11,17 @@
 
 pub mod builtins;
 mod chains;
+mod edits;
 pub(crate) mod graph;
+pub(crate) mod legacy;
 pub(crate) mod lints;
 mod merge;
 pub(crate) mod program;
 mod rewrite;
 pub(crate) mod scan;
+mod scopes;
 pub(crate) mod syntax;
+mod terms;
 // For the toolchain, which is a layer above.
 #[cfg(feature = "service")]
 mod workshop;
@@ -27,6 +31,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 pub use graph::MAX_CHAIN;
+pub use legacy::RegoVersion;
 pub use merge::MergedModule;
 pub(in crate::domain::policy) use program::head;
 pub use scan::{MAX_NESTING, MAX_SOURCE_BYTES, MAX_SOURCE_LINES};
@@ -99,11 +104,22 @@ impl Modules {
     }
 }
 
-/// Admits the texts of a bundle, given as path and content, or says why not.
+/// A text of Rego.
+#[derive(Debug, Clone, Copy)]
+pub struct RegoText<'t> {
+    /// The file.
+    pub path: &'t str,
+    /// What is in it.
+    pub text: &'t str,
+    /// The version that it is written in.
+    pub version: RegoVersion,
+}
+
+/// Admits the texts of a bundle, or says why not.
 ///
 /// # Errors
 /// Everything that is outside of the profile.
-pub fn admit(texts: &[(&str, &str)], data: &Map<String, Value>) -> Result<Modules, Vec<Finding>> {
+pub fn admit(texts: &[RegoText<'_>], data: &Map<String, Value>) -> Result<Modules, Vec<Finding>> {
     let files = parse(texts)?;
     let policy: Vec<&ParsedFile<'_>> = files.iter().filter(|file| !file.is_test()).collect();
     let program = Program::collect(&files)?;
@@ -123,11 +139,19 @@ pub fn admit(texts: &[(&str, &str)], data: &Map<String, Value>) -> Result<Module
     })
 }
 
-fn parse<'t>(texts: &[(&'t str, &'t str)]) -> Result<Vec<ParsedFile<'t>>, Vec<Finding>> {
-    let parsed = texts.iter().map(|(path, text)| scan::scan(path, text).and_then(|()| ParsedFile::parse(path, text)));
+fn parse<'t>(texts: &[RegoText<'t>]) -> Result<Vec<ParsedFile<'t>>, Vec<Finding>> {
+    let parsed = texts.iter().map(RegoText::parse);
     let (files, findings): (Vec<_>, Vec<_>) = parsed.partition(Result::is_ok);
     let findings: Vec<Finding> = findings.into_iter().filter_map(Result::err).collect();
     if findings.is_empty() { Ok(files.into_iter().filter_map(Result::ok).collect()) } else { Err(findings) }
+}
+
+impl<'t> RegoText<'t> {
+    /// Parses it, if it may be.
+    pub(crate) fn parse(&self) -> Result<ParsedFile<'t>, Finding> {
+        scan::scan(self.path, self.text)?;
+        ParsedFile::parse(self.path, self.text, self.version)
+    }
 }
 
 /// A document at the path of a package silently wins over the package's rules, so the two share no first name.

@@ -7,40 +7,23 @@
 
 use regorus::unstable::{AssignOp, BoolOp, Expr, Literal, LiteralStmt, Ref};
 
+use super::edits::{Edit, Shifts, apply};
 use super::program::{Meaning, Program};
 use super::syntax::{Node, ParsedFile, reference, walk_expr, walk_rule};
 use crate::domain::policy::bundle::{Finding, Place};
 
-/// A piece of text in the place of another.
-#[derive(Debug)]
-pub(super) struct Edit {
-    pub(super) start: usize,
-    pub(super) end: usize,
-    pub(super) text: String,
-}
-
-/// Applies edits that do not overlap; those at one place in the order given.
-pub(super) fn apply(text: &mut String, mut edits: Vec<Edit>) {
-    edits.sort_by_key(|edit| (edit.start, edit.end));
-    for edit in edits.into_iter().rev() {
-        if text.get(edit.start..edit.end).is_some() {
-            text.replace_range(edit.start..edit.end, &edit.text);
-        }
-    }
-}
-
 // Before the parser
 
-/// A text as the parser is to see it.
-pub(super) fn layout(file: &str, text: &str) -> Result<String, Finding> {
+/// A text as the parser is to see it, and where it came from.
+pub(super) fn layout(file: &str, text: &str) -> Result<(String, Shifts), Finding> {
     let mut walk =
         Layout { file, text, frames: Vec::new(), last: Last::default(), rule: Rule::default(), edits: Vec::new() };
     for token in (Tokens { text, at: 0 }) {
         walk.token(&token)?;
     }
     let mut out = text.to_owned();
-    apply(&mut out, walk.edits);
-    Ok(out)
+    let shifts = apply(&mut out, walk.edits);
+    Ok((out, shifts))
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -185,6 +168,7 @@ impl Layout<'_> {
     fn opens_body(&self, token: &Token<'_>, top: Option<Frame>) -> bool {
         let behind = self.text.get(..self.last.end).unwrap_or_default();
         behind.ends_with("if")
+            || behind.ends_with("else")
             || self.last.closes_body
             || (self.last.term && (top.is_none() || self.last.every) && !token.first)
     }
@@ -325,7 +309,7 @@ fn side(expr: &Ref<Expr>) -> Vec<&Ref<Expr>> {
 }
 
 /// The values that select members in a reference.
-fn indexes(expr: &Ref<Expr>) -> Vec<&Ref<Expr>> {
+pub(super) fn indexes(expr: &Ref<Expr>) -> Vec<&Ref<Expr>> {
     let (mut at, mut indexes) = (expr, Vec::new());
     while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = at.as_ref() {
         if let Expr::RefBrack { index, .. } = at.as_ref() {
@@ -368,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_line_that_starts_with_a_bracket_is_a_statement_of_its_own() {
-        let seen = |text: &str| layout("a.rego", text).unwrap();
+        let seen = |text: &str| layout("a.rego", text).unwrap().0;
         assert_eq!(seen("x if {\n\ta := b # c\n\t(a) > 1\n}"), "x if {\n\ta := b; # c\n\t(a) > 1\n}");
         assert_eq!(seen("x if {\n\tf(a)\n\t[1] == a\n}"), "x if {\n\tf(a);\n\t[1] == a\n}");
         for same in [
@@ -386,7 +370,7 @@ mod tests {
 
     #[test]
     fn a_body_behind_a_body_gets_the_head_of_its_rule() {
-        let seen = |text: &str| layout("a.rego", text).unwrap();
+        let seen = |text: &str| layout("a.rego", text).unwrap().0;
         assert_eq!(seen("x := 1 if {\n\ta\n} {\n\tb\n}"), "x := 1 if {\n\ta\n} x := 1 if {\n\tb\n}");
         assert_eq!(seen("x if {\n\ta\n}\n{\n\tb\n}"), "x if {\n\ta\n}\nx if {\n\tb\n}");
         let finding = layout("a.rego", "x := 1 if {\n\ta\n} else := 2 if {\n\tb\n} {\n\tc\n}").unwrap_err();

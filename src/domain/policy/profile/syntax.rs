@@ -6,22 +6,68 @@
 use regorus::unstable::{AssignOp, Expr, Literal, LiteralStmt, Module, Parser, Query, Ref, Rule, RuleHead, Span};
 use regorus::{Source, Value};
 
+use super::edits::Shifts;
+use super::legacy::{self, Departure, RegoVersion};
 use crate::domain::policy::bundle::{Finding, Place};
+
+/// Said of a module of v0 that is none of v1 when heads and bodies are rewritten.
+const AS_V1: &str = "correct the syntax: `if`, `in`, `every` and `contains` are no names in Rego v1, choose others";
 
 /// A parsed file.
 pub(crate) struct ParsedFile<'t> {
     pub(crate) path: &'t str,
-    /// As the parser saw it ([`super::rewrite::layout`]); its lines are those of the file.
+    /// As the parser saw it ([`super::rewrite::layout`], [`super::legacy`]); its lines are those of the file.
     pub(crate) text: String,
     pub(crate) package: Vec<String>,
     pub(crate) module: Module,
+    /// Whether it is a module of Rego v0.
+    pub(crate) legacy: bool,
+    /// What was not Rego v1, by its place in the file.
+    pub(crate) departures: Vec<Departure>,
+    /// The way from `text` back to the file.
+    origin: Origin,
+}
+
+/// A file as it was written, and the rewrites between it and what is parsed, the last one first.
+struct Origin {
+    written: String,
+    shifts: Vec<Shifts>,
+}
+
+impl Origin {
+    fn offset(&self, at: usize) -> usize {
+        self.shifts.iter().fold(at, |at, shifts| shifts.before(at))
+    }
 }
 
 impl<'t> ParsedFile<'t> {
     /// Parses a text that [`super::scan`] let pass.
-    pub(crate) fn parse(path: &'t str, text: &str) -> Result<Self, Finding> {
-        let text = super::rewrite::layout(path, text)?;
-        let module = parse_module(path, &text).map_err(|error| syntax_error(path, &text, &error.to_string()))?;
+    pub(super) fn parse(path: &'t str, text: &str, version: RegoVersion) -> Result<Self, Finding> {
+        let (laid_out, shifts) = super::rewrite::layout(path, text)?;
+        let mut origin = Origin { written: text.to_owned(), shifts: vec![shifts] };
+        if version == RegoVersion::V1 {
+            return Self::of_v1(path, laid_out, origin, false);
+        }
+        let modern = legacy::modernize(path, &laid_out)
+            .map_err(|report| syntax_error(path, &laid_out, &origin, &report, "correct the syntax (Rego v0)"))?;
+        let offsets: Vec<usize> = modern.departures.iter().map(|departure| origin.offset(departure.offset)).collect();
+        origin.shifts.insert(0, modern.shifts);
+        let mut file = Self::of_v1(path, modern.text, origin, modern.legacy)?;
+        let places = modern.departures.into_iter().zip(offsets);
+        file.departures = places.map(|(departure, offset)| Departure { offset, ..departure }).collect();
+        Ok(file)
+    }
+
+    /// Parses a text that [`ParsedFile::parse`] made of a file, and that was changed since.
+    #[cfg(feature = "service")]
+    pub(super) fn parse_again(path: &'t str, text: &str, legacy: bool) -> Result<Self, Finding> {
+        let (laid_out, shifts) = super::rewrite::layout(path, text)?;
+        Self::of_v1(path, laid_out, Origin { written: text.to_owned(), shifts: vec![shifts] }, legacy)
+    }
+
+    fn of_v1(path: &'t str, text: String, origin: Origin, legacy: bool) -> Result<Self, Finding> {
+        let fix = if legacy { AS_V1 } else { "correct the syntax (Rego v1)" };
+        let module = parse_module(path, &text).map_err(|report| syntax_error(path, &text, &origin, &report, fix))?;
         let package = static_path(&module.package.refr).filter(|names| names.iter().all(|n| is_identifier(n)));
         let Some(package) = package else {
             let place = Place::file(path);
@@ -32,7 +78,7 @@ impl<'t> ParsedFile<'t> {
                 "write `package a.b`",
             ));
         };
-        Ok(Self { path, text, package, module })
+        Ok(Self { path, text, package, module, legacy, departures: Vec::new(), origin })
     }
 
     /// Whether the file holds tests: they are evaluated before activation and never for a decision.
@@ -50,7 +96,13 @@ impl<'t> ParsedFile<'t> {
         let start = usize::try_from(span.start).unwrap_or(0);
         let quoted = |at: &usize| matches!(self.text.as_bytes().get(*at), Some(b'"' | b'`'));
         let opening = start.checked_sub(1).filter(quoted).filter(|_| !quoted(&start) || span.start == span.end);
-        Place::at(self.path, &self.text, opening.unwrap_or(start))
+        Place::at(self.path, &self.origin.written, self.origin.offset(opening.unwrap_or(start)))
+    }
+
+    /// Where a departure from Rego v1 is written.
+    #[cfg(feature = "service")]
+    pub(crate) fn departure_place(&self, departure: &Departure) -> Place<'t> {
+        Place::at(self.path, &self.origin.written, departure.offset)
     }
 }
 
@@ -63,11 +115,15 @@ pub(in crate::domain::policy) fn parse_module(path: &str, text: &str) -> Result<
 }
 
 /// regorus reports `--> file:line:column`, the line with a caret, and `error: message`.
-fn syntax_error(path: &str, text: &str, report: &str) -> Finding {
+fn syntax_error(path: &str, text: &str, origin: &Origin, report: &str, fix: &str) -> Finding {
     let (line, column) = position(report).unwrap_or((1, 1));
-    let column = text.lines().nth(line.saturating_sub(1)).map_or(column, |line| without_tabs(line, column));
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let within = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    let characters = without_tabs(within, column).saturating_sub(1);
+    let offset = start + within.char_indices().nth(characters).map_or(within.len(), |(at, _)| at);
+    let place = Place::at(path, &origin.written, origin.offset(offset));
     let what = report.rsplit("error: ").next().unwrap_or(report).trim().to_owned();
-    Finding::coded("profile/syntax", Place { file: path, line, column }, what, "correct the syntax (Rego v1)")
+    Finding::coded("profile/syntax", place, what, fix)
 }
 
 /// A column in characters, from one in which a tab is four wide.
@@ -298,7 +354,7 @@ impl<'a> Pending<'a> {
 }
 
 /// The variables of a pattern; its literals bind nothing.
-fn bind_pattern<'a>(pattern: &'a Ref<Expr>, visit: &mut impl FnMut(Node<'a>)) {
+pub(super) fn bind_pattern<'a>(pattern: &'a Ref<Expr>, visit: &mut impl FnMut(Node<'a>)) {
     let mut pending = vec![pattern];
     while let Some(expr) = pending.pop() {
         match expr.as_ref() {

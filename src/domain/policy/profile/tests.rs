@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::admit;
+use super::{RegoText, RegoVersion};
 use crate::domain::policy::Bundle;
 use crate::domain::policy::bundle::samples::{vectors, with};
 
@@ -37,6 +37,11 @@ const ENTRIES: [(&str, &str); 3] = [
     ("b.rego", "package atb.issue\n\ndecision := 1"),
     ("c.rego", "package atb.approval\n\nassessment := 1"),
 ];
+
+fn admit(texts: &[(&str, &str)], data: &Map<String, Value>) -> Result<super::Modules, Vec<super::Finding>> {
+    let texts: Vec<_> = texts.iter().map(|(path, text)| RegoText { path, text, version: RegoVersion::V1 }).collect();
+    super::admit(&texts, data)
+}
 
 fn findings(more: &[(&str, &str)], data: &Value) -> Vec<String> {
     let texts: Vec<_> = ENTRIES.iter().chain(more).copied().collect();

@@ -10,12 +10,13 @@ use serde_json::{Map, Value};
 use super::merge::MergedModule;
 use super::program::Program;
 use super::syntax::ParsedFile;
-use super::{Modules, lints, parse, scan};
+use super::{Modules, RegoText, lints, parse, scan};
 use crate::domain::policy::bundle::Finding;
 
 /// The bundle as it is.
 pub(crate) struct Workshop<'t> {
-    paths: Vec<&'t str>,
+    /// Each file, and whether it is of Rego v0.
+    paths: Vec<(&'t str, bool)>,
     program: Program<'t>,
     data: &'t Map<String, Value>,
     modules: &'t [MergedModule],
@@ -27,23 +28,26 @@ impl<'t> Workshop<'t> {
     /// # Errors
     /// When they are not those of the modules.
     pub(crate) fn open(
-        texts: &[(&'t str, &'t str)],
+        texts: &[RegoText<'t>],
         data: &'t Map<String, Value>,
         modules: &'t Modules,
     ) -> Result<Self, Vec<Finding>> {
-        let program = Program::collect(&parse(texts)?)?;
-        let paths = texts.iter().map(|(path, _)| *path).collect();
+        let files = parse(texts)?;
+        let paths = files.iter().map(|file| (file.path, file.legacy)).collect();
+        let program = Program::collect(&files)?;
         Ok(Self { paths, program, data, modules: modules.with_tests() })
     }
 
-    /// Every package, tests included, with another text for one file.
+    /// Every package, tests included, with another text for one file: Rego v1, as a file of v0 is rewritten too.
     ///
     /// # Errors
     /// Everything in that text that is outside of the profile.
     pub(crate) fn with(&self, path: &str, text: &str) -> Result<Vec<MergedModule>, Vec<Finding>> {
-        let Some(path) = self.paths.iter().find(|known| **known == path) else { return Ok(self.modules.to_vec()) };
+        let Some((path, legacy)) = self.paths.iter().find(|(known, _)| *known == path) else {
+            return Ok(self.modules.to_vec());
+        };
         scan::scan(path, text).map_err(|finding| vec![finding])?;
-        let file = ParsedFile::parse(path, text).map_err(|finding| vec![finding])?;
+        let file = ParsedFile::parse_again(path, text, *legacy).map_err(|finding| vec![finding])?;
         let has_data = |name: &str| self.data.contains_key(name);
         let findings = lints::check(&file, &self.program, &has_data);
         if !findings.is_empty() {

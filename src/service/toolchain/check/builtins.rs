@@ -6,6 +6,7 @@ use regorus::unstable::{Rule, RuleHead};
 
 use super::{Finding, RuleId, Subject};
 use crate::domain::policy::profile::builtins;
+use crate::domain::policy::profile::legacy;
 use crate::domain::policy::profile::program::{Meaning, head};
 use crate::domain::policy::profile::syntax::{Node, ParsedFile, Reference, walk_rule};
 
@@ -90,6 +91,9 @@ fn builtin(subject: &Subject<'_, '_>, file: &ParsedFile<'_>, name: &Reference<'_
     let place = file.place(name.root);
     let listed = |list: &[(&str, &'static str)]| list.iter().find(|(n, _)| *n == called).map(|(_, use_this)| *use_this);
     let allowed = if file.is_test() { builtins::is_allowed_in_tests(&called) } else { builtins::is_allowed(&called) };
+    if file.legacy && legacy::is_withdrawn(&called) {
+        return builtins::arity(&called).and_then(|takes| arity(file, name, takes, args));
+    }
     if let Some(instead) = listed(DEPRECATED).filter(|_| !allowed) {
         let what = format!("`{called}` is deprecated");
         return Some(Finding::new(RuleId::DeprecatedBuiltin, place, what, format!("use {instead}")));

@@ -128,6 +128,8 @@ rules! {
     UnmarkedEntrypoint = "unmarked-entrypoint", Note;
     /// A rule without a title.
     UntitledRule = "untitled-rule", Note;
+    /// A form of Rego v0, and how Rego v1 says it.
+    RegoV0 = "rego-v0", Note;
 }
 
 impl Serialize for RuleId {

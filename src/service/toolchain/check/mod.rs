@@ -27,10 +27,11 @@ use serde_json::{Map, Value};
 pub use finding::{Finding, RuleId, Severity};
 
 use crate::domain::policy::Bundle;
-use crate::domain::policy::bundle::{self, BundleFiles, Place};
+use crate::domain::policy::bundle::{self, BundleFiles, Manifest, Place, RegoVersions};
+use crate::domain::policy::profile::legacy::Departure;
 use crate::domain::policy::profile::program::{Program, head};
 use crate::domain::policy::profile::syntax::ParsedFile;
-use crate::domain::policy::profile::{lints, scan};
+use crate::domain::policy::profile::{RegoText, lints};
 
 /// What is looked for beyond the usual.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,8 +55,9 @@ pub fn check(files: &BundleFiles, options: Options) -> Vec<Finding> {
     let mut findings = Vec::new();
     let texts: Vec<(&str, &[u8])> = files.iter().filter(|(path, _)| path.ends_with(".rego")).collect();
     let mut parsed = Vec::new();
+    let versions = Manifest::of(files).map(|manifest| manifest.rego_versions().clone()).unwrap_or_default();
     for (path, content) in &texts {
-        match parse(path, content) {
+        match parse(path, content, &versions) {
             Ok(file) => parsed.push(file),
             Err(finding) => findings.push(syntax(&finding)),
         }
@@ -80,14 +82,27 @@ pub fn check(files: &BundleFiles, options: Options) -> Vec<Finding> {
     findings.extend(data.iter().flat_map(|data| acts::check(files, data)));
     findings.extend(metadata::check(&parsed, options));
     findings.extend(names(&parsed));
+    findings.extend(departures(&parsed));
     settled(findings)
 }
 
-fn parse<'t>(path: &'t str, content: &'t [u8]) -> Result<ParsedFile<'t>, bundle::Finding> {
+fn parse<'t>(path: &'t str, content: &'t [u8], versions: &RegoVersions) -> Result<ParsedFile<'t>, bundle::Finding> {
     let text = std::str::from_utf8(content);
     let text = text.map_err(|_| bundle::Finding::new(Place::file(path), "not UTF-8", "save the file as UTF-8"))?;
-    scan::scan(path, text)?;
-    ParsedFile::parse(path, text)
+    // Where the versions contradict each other, loading says so.
+    RegoText { path, text, version: versions.of(path).unwrap_or_default() }.parse()
+}
+
+/// Where a module of Rego v0 is not Rego v1, and what it is read as.
+fn departures(files: &[ParsedFile<'_>]) -> Vec<Finding> {
+    let of_file = |file: &ParsedFile<'_>| {
+        let note = |departure: &Departure| {
+            let fix = format!("in Rego v1: {}", departure.instead);
+            Finding::new(RuleId::RegoV0, file.departure_place(departure), departure.what.as_str(), fix)
+        };
+        file.departures.iter().map(note).collect::<Vec<_>>()
+    };
+    files.iter().flat_map(of_file).collect()
 }
 
 fn syntax(finding: &bundle::Finding) -> Finding {

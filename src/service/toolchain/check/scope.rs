@@ -190,7 +190,8 @@ impl<'a> Scopes<'a, '_> {
 
     fn use_name(&mut self, span: &'a Span) {
         let name = span.text();
-        if name == "_" || self.mark(name) || self.is_known(name) {
+        // What binds a variable that Rego v0 does not declare, the safe profile says.
+        if name == "_" || self.mark(name) || self.is_known(name) || self.file.legacy {
             return;
         }
         let what = format!("`{name}` has no value here");

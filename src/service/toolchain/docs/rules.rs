@@ -6,15 +6,15 @@ use serde_json::Value;
 
 use super::super::annotations::{self, Annotation, Target};
 use super::markdown::{cell, code};
-use crate::domain::policy::bundle::{BundleError, BundleFiles};
+use crate::domain::policy::bundle::{self, BundleError, BundleFiles};
+use crate::domain::policy::profile::RegoText;
 use crate::domain::policy::profile::syntax::ParsedFile;
 
 /// The page.
 pub(super) fn page(files: &BundleFiles) -> Result<String, BundleError> {
-    let text = |content| std::str::from_utf8(content).unwrap_or_default();
-    let rego = files.iter().filter(|(path, _)| path.ends_with(".rego") && !path.ends_with("_test.rego"));
-    let parsed: Vec<ParsedFile<'_>> =
-        rego.map(|(path, content)| ParsedFile::parse(path, text(content))).collect::<Result<_, _>>()?;
+    let texts = bundle::rego_texts(files)?;
+    let rego = texts.iter().filter(|text| !text.path.ends_with("_test.rego"));
+    let parsed: Vec<ParsedFile<'_>> = rego.map(RegoText::parse).collect::<Result<_, _>>()?;
     let mut packages: BTreeMap<String, Vec<&ParsedFile<'_>>> = BTreeMap::new();
     parsed.iter().for_each(|file| packages.entry(file.package_name()).or_default().push(file));
     let sections: String = packages.iter().map(|(name, files)| package(name, files)).collect();

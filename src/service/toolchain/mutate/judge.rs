@@ -11,7 +11,7 @@ use super::edit::{Edit, Operator};
 use super::{MutateError, Source};
 use crate::domain::policy::Bundle;
 use crate::domain::policy::bundle::BundleFiles;
-use crate::domain::policy::engine::{Line, Trial, TrialOutcome, TrialTest, Trials, trial_tests};
+use crate::domain::policy::engine::{EngineError, Line, Trial, TrialOutcome, TrialTest, Trials, trial_tests};
 use crate::domain::policy::profile::Workshop;
 
 const STACK_BYTES: usize = 16 * 1024 * 1024;
@@ -49,19 +49,14 @@ pub(super) struct Baseline {
 
 impl Baseline {
     /// Runs every test once, with its coverage; and once without each document of the data that `edits` change.
-    pub(super) fn measure(source: &Source<'_>, edits: &[Edit]) -> Result<Self, MutateError> {
-        let engine = |error: crate::domain::policy::engine::EngineError| MutateError::Engine(error.to_string());
+    pub(super) fn measure(source: &Source<'_>, edits: &[Edit], threads: usize) -> Result<Self, MutateError> {
         let trials = Trials::new(Arc::clone(&source.bundle)).map_err(engine)?;
-        let mut trial = trials.unchanged();
         let tests = trial_tests(&source.bundle).map_err(engine)?;
         let (mut limits, mut lines, mut failing) = (Vec::new(), Vec::new(), Vec::new());
-        for test in &tests {
-            // By the wall clock: a limit, not part of an answer.
-            let start = Instant::now();
-            let (outcome, covered) = trial.trace(test, BASE_LIMIT);
-            limits.push(LEAST_LIMIT.max(start.elapsed() * PATIENCE));
-            lines.push(covered);
-            if outcome != TrialOutcome::Passed {
+        for (test, traced) in tests.iter().zip(traced(source, &tests, threads)?) {
+            limits.push(LEAST_LIMIT.max(traced.took * PATIENCE));
+            lines.push(traced.lines);
+            if traced.outcome != TrialOutcome::Passed {
                 failing.push(test.name());
             }
         }
@@ -100,6 +95,49 @@ impl Baseline {
         ranked.sort_unstable();
         ranked.into_iter().map(|(_, _, index)| index).collect()
     }
+}
+
+/// A test over the unchanged bundle.
+struct Traced {
+    outcome: TrialOutcome,
+    lines: BTreeSet<Line>,
+    took: Duration,
+}
+
+/// Every test with its lines, in the order of the tests; each thread has an engine of its own.
+fn traced(source: &Source<'_>, tests: &[TrialTest], threads: usize) -> Result<Vec<Traced>, MutateError> {
+    let next = AtomicUsize::new(0);
+    let share = || -> Result<Vec<(usize, Traced)>, MutateError> {
+        let mut trial = Trials::new(Arc::clone(&source.bundle)).map_err(engine)?.unchanged();
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(test) = tests.get(index) else { return Ok(done) };
+            // By the wall clock: a limit, not part of an answer.
+            let start = Instant::now();
+            let (outcome, lines) = trial.trace(test, BASE_LIMIT);
+            done.push((index, Traced { outcome, lines, took: start.elapsed() }));
+        }
+    };
+    let ended = || MutateError::Engine("a test ended its thread".to_owned());
+    let mut all = std::thread::scope(|scope| {
+        let mut running = Vec::new();
+        for _ in 0..threads.clamp(1, 64) {
+            let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, share);
+            running.push(thread.map_err(|error| MutateError::Engine(error.to_string()))?);
+        }
+        let mut all = Vec::new();
+        for thread in running {
+            all.extend(thread.join().map_err(|_| ended())??);
+        }
+        Ok::<_, MutateError>(all)
+    })?;
+    all.sort_by_key(|(index, _)| *index);
+    Ok(all.into_iter().map(|(_, traced)| traced).collect())
+}
+
+fn engine(error: EngineError) -> MutateError {
+    MutateError::Engine(error.to_string())
 }
 
 /// By first name of the data, the tests that depend on it: they fail without it, or their file reads it.

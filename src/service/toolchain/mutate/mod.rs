@@ -30,8 +30,9 @@ pub use judge::Verdict;
 
 use super::annotations::{self, Target};
 use crate::domain::policy::Bundle;
-use crate::domain::policy::bundle::{BundleError, BundleFiles, Place};
+use crate::domain::policy::bundle::{self, BundleError, BundleFiles, Place};
 use crate::domain::policy::engine::discover;
+use crate::domain::policy::profile::RegoText;
 use crate::domain::policy::profile::program::head;
 use crate::domain::policy::profile::syntax::ParsedFile;
 use judge::{Baseline, Court};
@@ -169,7 +170,7 @@ pub struct Report {
 struct Source<'a> {
     files: &'a BundleFiles,
     bundle: Arc<Bundle>,
-    rego: Vec<(&'a str, &'a str)>,
+    rego: Vec<RegoText<'a>>,
     /// Rego as the parser saw it: the places of edits are places in this text.
     parsed: BTreeMap<&'a str, String>,
     /// By dotted package and rule: file, first and last line of each definition.
@@ -194,7 +195,7 @@ pub fn run(
     }
     let all = std::mem::take(&mut source.edits);
     let edits = chosen(all, options);
-    let baseline = Baseline::measure(&source, &edits)?;
+    let baseline = Baseline::measure(&source, &edits, options.jobs)?;
     let fast_paths: BTreeSet<String> = source.fast_paths.union(&options.fast_paths).cloned().collect();
     let court = Court {
         source: &source,
@@ -215,10 +216,8 @@ impl<'a> Source<'a> {
     fn read(files: &'a BundleFiles) -> Result<Self, MutateError> {
         let bundle = Arc::new(Bundle::parse(files)?);
         let text = |content: &'a [u8]| std::str::from_utf8(content).unwrap_or_default();
-        let rego: Vec<(&str, &str)> =
-            files.iter().filter(|(path, _)| path.ends_with(".rego")).map(|(path, c)| (path, text(c))).collect();
-        let parsed: Result<Vec<ParsedFile<'_>>, _> =
-            rego.iter().map(|(path, text)| ParsedFile::parse(path, text)).collect();
+        let rego = bundle::rego_texts(files)?;
+        let parsed: Result<Vec<ParsedFile<'_>>, _> = rego.iter().map(RegoText::parse).collect();
         let parsed = parsed.map_err(BundleError::from)?;
         let mut edits = policy::edits(&parsed);
         let is_json = |path: &str| path.rsplit('/').next() == Some("data.json");

@@ -1,7 +1,7 @@
-# finding: 5: `some x` without `in`
+# finding: 5: nothing gives the variable `i` a value
 package hostile
 
 p if {
 	some i
-	input.xs[i] == 1
+	not input.xs[i] == 1
 }

@@ -242,7 +242,7 @@ fn a_lower_sequence_and_none_are_refused_where_one_is_asked_for() {
     assert!(with(r#"{"metadata":{"sequence":6}}"#).verify(&policy(), now()).is_ok());
     assert_eq!(refused(with(r#"{"metadata":{"sequence":4}}"#)), "bundle_sequence_too_low");
     assert_eq!(refused(with("{}")), "bundle_sequence_missing");
-    assert_eq!(refused(with(r#"{"rego_version":0}"#)), "bundle_manifest_invalid");
+    assert_eq!(refused(with(r#"{"rego_version":2}"#)), "bundle_manifest_invalid");
     let any = SignaturePolicy { min_sequence: None, ..policy() };
     assert!(with("{}").verify(&any, now()).is_ok());
 }

@@ -101,7 +101,7 @@ fn decoded(bytes: Vec<u8>) -> Outcome {
 }
 
 /// The standard alphabet with its padding (RFC 4648 §4).
-fn base64(text: &str) -> Option<Vec<u8>> {
+pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
     let standard = text.len().is_multiple_of(4) && !text.contains(['-', '_']);
     standard.then(|| base64url(&text.replace('+', "-").replace('/', "_")))?

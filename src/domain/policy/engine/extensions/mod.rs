@@ -20,6 +20,10 @@ mod regex;
 mod sprintf;
 mod subset;
 mod text;
+mod withdrawn;
+mod x509;
+mod x509_names;
+mod x509_path;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -92,9 +96,16 @@ fn tables() -> impl Iterator<Item = &'static Extension> {
         regex::TABLE,
         sprintf::TABLE,
         text::TABLE,
+        x509::TABLE,
     ]
     .into_iter()
     .flatten()
+}
+
+/// What modules of Rego v0 may call as well.
+#[cfg(test)]
+pub fn withdrawn() -> impl Iterator<Item = (&'static str, u8)> {
+    withdrawn::TABLE.iter().map(|e| (e.name, e.arguments))
 }
 
 /// Every extension, by name and number of arguments.
@@ -102,9 +113,15 @@ pub fn names() -> impl Iterator<Item = (&'static str, u8)> {
     tables().map(|e| (e.name, e.arguments))
 }
 
-/// Gives `engine` the extensions that occur in one of `sources`.
-pub(super) fn install(engine: &mut Engine, session: &Arc<Session>, sources: &[&str]) -> Result<(), String> {
-    for Extension { name, arguments, call } in tables() {
+/// Gives `engine` the extensions that occur in one of `sources`; `legacy`: and what modules of Rego v0 may call.
+pub(super) fn install(
+    engine: &mut Engine,
+    session: &Arc<Session>,
+    sources: &[&str],
+    legacy: bool,
+) -> Result<(), String> {
+    let withdrawn = withdrawn::TABLE.iter().filter(|_| legacy);
+    for Extension { name, arguments, call } in tables().chain(withdrawn) {
         if !sources.iter().any(|source| source.contains(name)) {
             continue;
         }

@@ -6,7 +6,7 @@ fn eval(expression: &str) -> Result<String, String> {
     engine.set_strict_builtin_errors(false);
     let source = format!("package p\n\nx := {expression}\n");
     let session = Session::new();
-    install(&mut engine, &session, &[&source]).unwrap();
+    install(&mut engine, &session, &[&source], false).unwrap();
     engine.add_policy("p".to_owned(), source).unwrap();
     session.start(&Value::from_json_str(r#"{"time": 1000}"#).unwrap());
     let answer = engine.eval_rule("data.p.x".to_owned()).map_err(|e| e.to_string());
@@ -98,7 +98,7 @@ fn every_name_is_there_once() {
 #[test]
 fn an_engine_gets_the_extensions_that_its_sources_name() {
     let mut engine = Engine::new();
-    install(&mut engine, &Session::new(), &["x := crypto.md5(y)"]).unwrap();
+    install(&mut engine, &Session::new(), &["x := crypto.md5(y)"], false).unwrap();
     let free = |name: &str| {
         let nothing = |_: Vec<Value>| Ok(Value::Null);
         engine.clone().add_extension(name.to_owned(), 1, Box::new(nothing)).is_ok()

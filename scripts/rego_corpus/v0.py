@@ -1,0 +1,192 @@
+"""Modules of Rego v0: OPA answers them with --v0-compatible, we read them as Rego v1."""
+from case import MIXED, case
+
+INPUT = {"x": 1, "a": [1, 2, 3, 1], "m": {"k": 1, "l": 2}, "names": ["a", "b"], "nest": {"p": [1, 2], "q": [3]}, "s": "s", "f": False, "n": None}
+DATA = {"d": {"p": [1, 2], "q": [3]}, "limits": {"a": 10}}
+
+
+def v0(name, rego, **more):
+    more.setdefault("input", INPUT)
+    more.setdefault("data", DATA)
+    return case("v0: " + name, rego, v0=True, **more)
+
+
+FORMS = [
+    v0("a rule", "x { input.x == 1 }"),
+    v0("a rule that does not hold", "x { input.x == 2 }"),
+    v0("a rule over lines", "x {\n\tinput.x == 1\n\tinput.m.k == 1\n}"),
+    v0("a brace without a blank", "x{ input.x == 1 }"),
+    v0("a rule with a value", "x = 7 { input.x == 1 }"),
+    v0("a rule with a value by :=", "x := 7 { input.x == 1 }"),
+    v0("a rule with a text", 'x = "seven" { input.x == 1 }'),
+    v0("a rule with a raw text", "x = `seven` { input.x == 1 }"),
+    v0("a rule with a collection", 'x = {"a": [1, {2}]} { input.x == 1 }'),
+    v0("a rule with an empty object", "x = {} { input.x == 1 }"),
+    v0("a rule with a comprehension", "x = [y | y := input.a[_]] { input.x == 1 }"),
+    v0("a constant", "x = 7"),
+    v0("a constant by :=", "x := 7"),
+    v0("a constant object", 'x = {"a": {"b": 1}}'),
+    v0("a default", "default x = false\n\nx { input.x == 2 }"),
+    v0("a default by :=", "default x := 3\n\nx = 4 { input.x == 2 }"),
+    v0("a default that is not needed", "default x = false\n\nx { input.x == 1 }"),
+    v0("else", "x = 1 { input.x == 2 } else = 2 { input.x == 1 } else = 3 { true }"),
+    v0("else over lines", "x = 1 {\n\tinput.x == 2\n} else = 2 {\n\tinput.x == 3\n}\nelse = 3 {\n\tinput.x == 1\n}"),
+    v0("else without a body", "x = 1 { input.x == 2 } else = 9"),
+    v0("else without a value", "x = 1 { input.x == 2 } else { input.x == 1 }"),
+    v0("else with a text", 'x = "a" { input.x == 2 } else = "b" { input.x == 1 }'),
+    v0("else with an object", 'x = {} { input.x == 2 } else = {"b": 1} { input.x == 1 }'),
+    v0("else behind a comment", "x = 1 { input.x == 2 } else = 2 # then {\n{ input.x == 1 }"),
+    v0("chained bodies", "x { input.x == 2 } { input.x == 1 }"),
+    v0("chained bodies over lines", "x = 5 {\n\tinput.x == 2\n} {\n\tinput.x == 1\n}"),
+    v0("chained bodies of a set", 'x[y] { y := "a" } { y := "b" }'),
+    v0("a set", "x[y] { y := input.a[_] }"),
+    v0("a set of texts", 'x["a"] { input.x == 1 }\n\nx["b"] { input.x == 2 }\n\nx["c"] { input.x == 1 }'),
+    v0("a set of objects", 'x[{"k": k, "v": v}] { v := input.m[k] }'),
+    v0("a set of arrays", "x[[k, v]] { v := input.m[k] }"),
+    v0("a set of computed texts", 'x[sprintf("%v-%v", [k, v])] { v := input.m[k] }'),
+    v0("a set of members of the input", "x[input.m.k] { true }"),
+    v0("a set without a body", 'x["a"]\n\nx[1]'),
+    v0("a set by a dot", "x.a { input.x == 1 }\n\nx.b { input.x == 2 }"),
+    v0("an empty set", "x[y] { y := input.a[_]; y > 9 }"),
+    v0("messages", 'x[msg] {\n\tinput.a[i] > 1\n\tmsg := sprintf("%d is %d", [i, input.a[i]])\n}'),
+    v0("messages by =", 'x[msg] {\n\tinput.a[i] > 1\n\tmsg = sprintf("%d", [i])\n}'),
+    v0("a set and its reader", "x { y[2] }\n\ny[v] { v := input.a[_] }"),
+    v0("a set and its negated reader", "x { not y[9] }\n\ny[v] { v := input.a[_] }"),
+    v0("a set that is counted", "x { count(y) == 0 }\n\ny[v] { v := input.a[_]; v > 9 }"),
+    v0("an object", "x[k] = v { v := input.m[k] }"),
+    v0("an object by :=", "x[k] := v { v := input.m[k] }"),
+    v0("an object of constants", 'x["a"] = 1 { input.x == 1 }\n\nx["b"] = 2 { input.x == 2 }\n\nout = x', query="t.out"),
+    v0("an object without a body", 'x["a"] = 1\n\nx["b"] = 2\n\nout = x', query="t.out"),
+    v0("an object with a conflict", 'x["a"] = v { v := input.a[_] }\n\nout = x', query="t.out"),
+    v0("an object by dots", "x.a.b = 1 { input.x == 1 }\n\nout = x", query="t.out"),
+    v0("an object by dots without a value", "x.a.b { input.x == 1 }\n\nout = x", query="t.out"),
+    v0("a nested object", "x[k][i] = v { v := input.nest[k][i] }\n\nout = x", query="t.out"),
+    v0("a function", "x { f(1) }\n\nf(y) { y == input.x }"),
+    v0("a function with a value", "x = f(1)\n\nf(y) = z { z := y + 1 }"),
+    v0("a function without a body", "x = f(1)\n\nf(y) = y"),
+    v0("a function over literals", 'x = [f("a"), f("b"), f("c")]\n\nf("a") = 1\n\nf("b") = 2\n\nf(y) = 3 { y == "c" }'),
+    v0("a function over a literal without a value", 'x { f("a") }\n\nf("a")\n\nf("b")'),
+    v0("a function with else", "x = [f(1), f(2)]\n\nf(y) = 10 { y == 1 } else = 20 { true }"),
+    v0("a function with else without a value", "x = [f(1), f(2)]\n\nf(y) = 10 { y == 1 } else { true }"),
+    v0("a function that does not hold", "x { not f(2) }\n\nf(y) { y == 1 }"),
+    v0("a function over patterns", "x = f([1, 2])\n\nf([a, b]) = c { c := a + b }"),
+    v0("a function with chained bodies", "x = [f(1), f(2)]\n\nf(y) { y == 1 } { y == 2 }"),
+    v0("a complete rule with a conflict", "x = 1 { true }\n\nx = 2 { true }"),
+    v0("two definitions that agree", "x = 1 { input.x == 1 }\n\nx = 1 { true }"),
+    v0("a comment in the head", "x # of {\n{ input.x == 1 }"),
+    v0("a line that starts with a bracket", "x {\n\ty := input.a\n\t[1, 2, 3, 1] == y\n}"),
+    v0("a line that starts with a parenthesis", "x {\n\ty := input.x\n\t(y + 1) == 2\n}"),
+]
+
+VARIABLES = [
+    v0("a variable in an index", "x { input.a[i] == 3 }"),
+    v0("a variable in two indexes", "x { input.a[i] == 2; input.names[i] == \"b\" }"),
+    v0("a variable in two indexes that does not fit", "x { input.a[i] == 2; input.names[i] == \"a\" }"),
+    v0("pairs", "x[[i, j]] { input.a[i] == input.a[j]; i != j }"),
+    v0("pairs, compared first", "x[[i, j]] { i < j; input.names[i]; input.names[j] }"),
+    v0("a nested index", "x[[k, i]] { input.nest[k][i] > 1 }"),
+    v0("an index by a value", "x { input.m[input.names[i]] == 2 }"),
+    v0("a key of an object", "x[k] { input.m[k] == 2 }"),
+    v0("a key of the data", "x[k] { data.d[k][_] == 3 }"),
+    v0("a key of a rule", "x[k] { y[k] == 2 }\n\ny[k] = v { v := input.m[k] }"),
+    v0("a member of a set", "x[k] { y[k]; k > 1 }\n\ny[k] { k := input.a[_] }"),
+    v0("members in both sets", "x[k] { y[k]; z[k] }\n\ny = {1, 2, 3}\n\nz = {2, 3, 4}"),
+    v0("members in one of two sets", "x[k] { y[k]; not z[k] }\n\ny = {1, 2, 3}\n\nz = {2, 3, 4}"),
+    v0("a value by =", "x { y = input.x; y == 1 }"),
+    v0("a value by = from the right", "x { input.x = y; y == 1 }"),
+    v0("a value by = that is used before", "x { y == 1; y = input.x }"),
+    v0("a value by = that is missing", "x { y = input.zz; y == 1 }"),
+    v0("a value by = that is not there, negated", "x { not z }\n\nz { y = input.zz; y == 1 }"),
+    v0("a value by = of an element", "x[y] { y = input.a[_] }"),
+    v0("elements by =", "x[i] { input.a[i] = 1 }"),
+    v0("an array by =", 'x { [a, b] = input.names; a == "a"; b == "b" }'),
+    v0("an array by = of another length", "x { [a] = input.names; a }"),
+    v0("an array by = of another kind", "x { [a, b] = input.m; a == b }"),
+    v0("an object by =", "x[b] { {\"k\": 1, \"l\": b} = input.m }"),
+    v0("two sides by =", "x[[a, b]] { [1, a] = [b, 2] }"),
+    v0("a chain by =", "x[b] { a = input.x; b = a }"),
+    v0("a value of a function by =", "x[b] { b = f(input.a[_]) }\n\nf(y) = z { z = y * 2 }"),
+    v0("a value of a builtin by =", "x[b] { b = upper(input.names[_]) }"),
+    v0("a comprehension by =", "x { ys = [y | y = input.a[_]; y > 1]; count(ys) == 2 }"),
+    v0("a comparison by =", "x { input.x = 1 }"),
+    v0("a comparison by = that does not hold", "x { input.x = 2 }"),
+    v0("a negated equation", "x { not input.x = 2 }"),
+    v0("a negation over an index", "x[i] { input.a[i]; not input.a[i] == 1 }"),
+    v0("a negation over a missing element", "x[i] { input.a[i]; not input.names[i] }"),
+    v0("a comprehension over a variable around", "x[[i, n]] { input.a[i]; n := count([1 | input.a[_] == input.a[i]]) }"),
+    v0("a comprehension with a variable of its own", "x[k] { input.nest[k]; count([i | input.nest[k][i] > 1]) == 1 }"),
+    v0("two comprehensions with one name", "x = [[i | input.a[i] == 1], [i | input.names[i] == \"b\"]]"),
+    v0("a set comprehension", "x = {y | y := input.a[_]}"),
+    v0("an object comprehension", "x = {v: k | v := input.m[k]}"),
+    v0("some", "x { some i; input.a[i] == 3 }"),
+    v0("some, two", "x[[i, j]] { some i, j; input.nest[i][j] == 3 }"),
+    v0("a wildcard", "x { input.a[_] == 3 }"),
+    v0("two wildcards", "x { input.nest[_][_] == 3 }"),
+    v0("false and null elements", "x[i] { data.l.m[i] }", data={"l": {"m": [False, None, 0, "", []]}}),
+    v0("a variable that nothing binds", "x { i > 1 }", refused="profile/unbound-variable"),
+    v0("a negation over a variable that nothing binds", "x { not input.a[i] == 9 }", refused="profile/unbound-variable"),
+    v0("a negation before its variable", "x[i] { not input.a[i] == 1; input.a[i] }", refused="profile/unbound-variable"),
+    v0("a comprehension before its variable", "x[i] { count([1 | input.names[i]]) == 0; input.a[i] }", refused="profile/unbound-variable"),
+    v0("an index that is computed from a variable that nothing binds", "x { input.a[i + 1] == 2 }", refused="profile/unbound-variable"),
+    v0("an equation of two variables that nothing binds", "x { a = b; b = a }", refused="profile/unbound-variable"),
+    v0("a misspelt rule", "x { not alow }\n\nallow { input.x == 2 }", refused="profile/unbound-variable"),
+    v0("a misspelt value", "x = mistake { input.x == 1 }", refused="profile/unbound-variable"),
+    v0("some over an argument", "x = f(5)\n\nf(i) = ys { ys := [i | some i; input.a[i] == 1] }", refused="profile/unbound-variable"),
+]
+
+KEYWORDS = [
+    v0("import future.keywords", "package t\n\nimport future.keywords\n\nx contains y if some y in input.a"),
+    v0("import future.keywords.in", "package t\n\nimport future.keywords.in\n\nx { 3 in input.a }\n"),
+    v0("import future.keywords.in and some", "package t\n\nimport future.keywords.in\n\nx[y] { some y in input.a; y > 1 }\n"),
+    v0("import future.keywords.if", "package t\n\nimport future.keywords.if\n\nx if input.x == 1\n\ny { x }\n"),
+    v0("import future.keywords.if and else", "package t\n\nimport future.keywords.if\n\nx = 1 if { input.x == 2 } else = 2 if input.x == 1\n"),
+    v0("import future.keywords.contains", 'package t\n\nimport future.keywords.contains\n\nx contains "a" { input.x == 1 }\n'),
+    v0("import future.keywords.every", "package t\n\nimport future.keywords.every\n\nx { every y in input.a { y > 0 } }\n"),
+    v0("import rego.v1", "package t\n\nimport rego.v1\n\nx contains y if some y in input.a"),
+    v0("import rego.v1 and a rule without if", "package t\n\nimport rego.v1\n\nx { true }", refused="profile/syntax"),
+    v0("import rego.v1 and a withdrawn builtin", "package t\n\nimport rego.v1\n\nx if any([true])", refused="profile/refused-builtin"),
+    v0("in without its import", "x { 3 in input.a }", refused="profile/syntax"),
+    v0("every without its import", "x { every y in input.a { y > 0 } }", refused="profile/syntax"),
+    v0("a rule that is called in", "x { in }\n\nin { true }", refused="profile/syntax"),
+    v0("an import", "package t\n\nimport data.limits\nimport input.m as mm\n\nx { limits.a > mm.k }"),
+    v0("a package over two files", {"a.rego": "package t\n\nx { y }", "b.rego": "package t\n\ny { input.x == 1 }"}),
+    v0("a set over two files", {"a.rego": 'package t\n\nx["a"] { true }', "b.rego": 'package t\n\nx["b"] { input.x == 1 }'}),
+    v0("a variable with the name of another file's import", {"a.rego": "package t\n\nimport data.limits as lim\n\ny { lim.a }", "b.rego": "package t\n\nx { input.a[lim] == 3 }"}, refused="profile/import"),
+    v0("v1 and v0 in one package", {"a.rego": "package t\n\nimport rego.v1\n\nx contains 1 if y", "b.rego": "package t\n\ny { input.x == 1 }\n\nx[2] { y }"}),
+    v0("another package", {"a.rego": "package t\n\nx { data.u.y[2] }", "b.rego": "package u\n\ny[v] { v := input.a[_] }"}),
+    v0("allow unless denied", {"a.rego": "package t\n\nx { not deny }", "b.rego": "package t\n\ndeny { input.x == 1 }"}),
+    v0("allow unless denied, by messages", {"a.rego": "package t\n\ndefault x = false\n\nx { count(deny) == 0 }", "b.rego": 'package t\n\ndeny[msg] { input.x == 1; msg = "no" }'}),
+]
+
+
+def withdrawn(name, call, rows):
+    """A withdrawn builtin over rows that come by way of the input, and with something missing."""
+    made = [v0(name, f"x = {{i: r | row := input.rows[i]; r := {call}}}", input={"rows": rows}, data={})]
+    made.append(v0(name + ", missing", f"x {{ not there }}\n\nthere {{ row := input.none; {call} }}", input={}, data={}))
+    made.append(v0(name + ", as a condition", f"x[i] {{ row := input.rows[i]; {call} }}", input={"rows": rows}, data={}))
+    return made
+
+
+ONE = [[v] for v in MIXED]
+LISTS = [[[]], [[True]], [[False]], [[True, False]], [[1, "a"]], [[True, 1]], [[None]], [[[True]]]]
+BUILTINS = [
+    *withdrawn("all", "all(row[0])", ONE + LISTS),
+    *withdrawn("all, of a set", "all({y | y := row[0][_]})", LISTS),
+    *withdrawn("any", "any(row[0])", ONE + LISTS),
+    *withdrawn("any, of a set", "any({y | y := row[0][_]})", LISTS),
+    *withdrawn("re_match", "re_match(row[0], row[1])", [["^a+$", "aa"], ["^a+$", "ab"], ["(", "a"], ["", ""], [1, "a"], ["a", None], ["^\\d$", "5"]]),
+    *withdrawn("set_diff", "set_diff({y | y := row[0][_]}, {y | y := row[1][_]})", [[[1, 2, 3], [2]], [[], [1]], [[1], []], [["a"], ["a"]]]),
+    *withdrawn("set_diff, mixed", "set_diff(row[0], row[1])", [[a, b] for a in (1, [1], None, {"a": 1}) for b in (1, [1])]),
+    *withdrawn("net.cidr_overlap", "net.cidr_overlap(row[0], row[1])", [["10.0.0.0/8", "10.1.2.3"], ["10.0.0.0/8", "11.0.0.0/16"], ["10.0.0.0/8", "10.0.0.0/16"], ["10.0.0.0/16", "10.0.0.0/8"], ["x", "10.0.0.1"], ["10.0.0.0/8", 1], ["::/0", "::1"]]),
+    *withdrawn("cast_array", "cast_array(row[0])", ONE),
+    *withdrawn("cast_array, of a set", "cast_array({y | y := row[0][_]})", [[[3, 1, 2]], [["b", "a", 1, None]]]),
+    *withdrawn("cast_set", "cast_set(row[0])", ONE + [[[1, 1, 2]]]),
+    *withdrawn("cast_string", "cast_string(row[0])", ONE),
+    *withdrawn("cast_boolean", "cast_boolean(row[0])", ONE),
+    *withdrawn("cast_null", "cast_null(row[0])", ONE),
+    *withdrawn("cast_object", "cast_object(row[0])", ONE),
+    v0("a withdrawn builtin of a rule's name", "x { any([false, true]) }"),
+    case("a withdrawn builtin in a v1 module", "x if any([true])", refused="profile/refused-builtin"),
+]
+
+CASES = FORMS + VARIABLES + KEYWORDS + BUILTINS
