@@ -6,4 +6,4 @@
 mod reads;
 pub mod trace;
 
-pub use reads::{AuditPorts, AuditReads};
+pub use reads::{AuditPorts, AuditReads, Period};

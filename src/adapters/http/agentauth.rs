@@ -21,6 +21,7 @@ use super::body;
 use super::leg::{self, LegDoor};
 use super::log::{self, LogDoor, LogReading};
 use super::problem::Problem;
+use super::report;
 use super::queue;
 use super::queue_events::{self, Streams};
 use super::server::Peer;
@@ -75,6 +76,7 @@ pub fn router(state: AgentAuth) -> Router {
         .route("/.well-known/atb-configuration", get(configuration))
         .merge(leg::routes())
         .merge(audit::routes())
+        .merge(report::routes())
         .merge(log::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
@@ -231,6 +233,7 @@ async fn configuration(State(state): State<AgentAuth>, Extension(Peer(peer)): Ex
         "max_wait_seconds": MAX_WAIT_SECONDS,
         "leg_withdrawals_endpoint": "/leg/withdrawals",
         "audit_endpoint": "/audit",
+        "governance_report_endpoint": "/reports/governance",
         "max_audit_entries_per_page": MAX_AUDIT_PAGE,
         "log_checkpoint_endpoint": "/log/checkpoint",
         "log_cosigned_checkpoint_endpoint": "/log/checkpoint/cosigned",

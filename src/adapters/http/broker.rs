@@ -24,6 +24,7 @@ use super::body;
 use super::leg::{self, LegDoor};
 use super::log::{self, LogDoor, LogReading};
 use super::problem::Problem;
+use super::report;
 use super::server::Peer;
 use crate::adapters::connectors::{CallEnd, CallFault, CallRefused, Connectors, Forward, Slot, Target, UpstreamPool};
 use crate::domain::action::CallRequest;
@@ -113,6 +114,7 @@ pub fn router(state: BrokerDoor) -> Router {
         .route("/v1/data/{*path}", post(data).get(data_by_parameter))
         .merge(leg::routes())
         .merge(audit::routes())
+        .merge(report::routes())
         .merge(log::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)

@@ -6,18 +6,25 @@
 //! to record.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::domain::governance::{Integrity, Report};
 use crate::domain::id::{EventId, Sha256Digest, WorkspaceId};
 use crate::domain::ledger::{Entry, EventType, Subject};
 use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
 use crate::domain::time::Timestamp;
+use crate::service::governance::{Question, ReportError, report};
 use crate::service::ports::{AuditLog, AuditPage, AuditQuestion, Clock, Entropy, Ledger, Order};
 use crate::service::refusal::{Code, Refusal};
 
 /// How long one record of a reading stands for more pages of it.
 const READING: Duration = Duration::from_secs(600);
+/// The period of a report where none is given.
+const DEFAULT_PERIOD: Duration = Duration::from_secs(30 * 86_400);
+/// The longest that one is made of at a door.
+const LONGEST_PERIOD: Duration = Duration::from_secs(400 * 86_400);
 /// How many different questions an identity has in that time.
 const READINGS: usize = 64;
 
@@ -38,6 +45,37 @@ pub struct AuditReads {
     auditors: Vec<SpiffeId>,
     ports: AuditPorts,
     readings: Mutex<HashMap<SpiffeId, Vec<Reading>>>,
+    /// A report reads a whole period: one at a time.
+    reporting: AtomicBool,
+}
+
+/// What a report of governance is asked for; 30 days until now where nothing is said.
+#[derive(Debug, Clone, Default)]
+pub struct Period {
+    /// The first instant that counts.
+    pub since: Option<Timestamp>,
+    /// The first instant that does not count any more.
+    pub until: Option<Timestamp>,
+    /// Only this workspace.
+    pub workspace: Option<WorkspaceId>,
+}
+
+/// The one report that is made.
+struct Turn<'a>(&'a AtomicBool);
+
+impl<'a> Turn<'a> {
+    fn take(busy: &'a AtomicBool) -> Result<Self, Refusal> {
+        match busy.swap(true, Ordering::AcqRel) {
+            false => Ok(Self(busy)),
+            true => Err(Refusal::new(Code::Busy, "another report is being made; try again")),
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 /// A question that was asked, known by the digest of its text.
@@ -51,7 +89,7 @@ struct Reading {
 impl AuditReads {
     /// For `auditors` alone.
     pub fn new(auditors: Vec<SpiffeId>, ports: AuditPorts) -> Self {
-        Self { auditors, ports, readings: Mutex::default() }
+        Self { auditors, ports, readings: Mutex::default(), reporting: AtomicBool::new(false) }
     }
 
     /// Whether a caller may read at all, to be asked before anything of its request is judged.
@@ -72,16 +110,49 @@ impl AuditReads {
     /// A refusal; nothing was read.
     pub async fn read(&self, caller: &VerifiedSvid, question: &AuditQuestion) -> Result<AuditPage, Refusal> {
         self.admit(caller)?;
-        let (query, order) = (question.query.to_string(), order_name(question.order));
+        self.on_record(caller.id(), question.query.to_string(), order_name(question.order)).await?;
+        Ok(self.ports.log.page(question).await?)
+    }
+
+    /// The figures of governance for an auditor. The record is not verified for them.
+    ///
+    /// # Errors
+    /// A refusal: of who is no auditor, of a period that is empty or too long, and while another report is made.
+    pub async fn governance(&self, caller: &VerifiedSvid, asked: Period) -> Result<Report, Refusal> {
+        self.admit(caller)?;
+        let Period { since, until, workspace } = asked;
+        let until = until.unwrap_or_else(|| self.ports.clock.now());
+        let since = since.unwrap_or_else(|| until.minus(DEFAULT_PERIOD));
+        if until.since(since) > LONGEST_PERIOD {
+            let detail = format!("a report is of at most {} days", LONGEST_PERIOD.as_secs() / 86_400);
+            return Err(Refusal::because(Code::RequestMalformed, "period_too_long", detail));
+        }
+        let place = workspace.as_ref().map(|name| format!(" workspace={name}")).unwrap_or_default();
+        self.on_record(caller.id(), format!("since={since} until={until}{place}"), "governance").await?;
+        let _turn = Turn::take(&self.reporting)?;
+        let question = Question { since, until, workspace, integrity: Integrity::NotVerified };
+        let ledger = &self.ports.ledger;
+        let report = report(question, async |from, limit, filter| ledger.entries(from, limit, filter).await).await;
+        report.map_err(|error| match error {
+            ReportError::Store(error) => error.into(),
+            ReportError::EmptyPeriod { .. } => {
+                Refusal::because(Code::RequestMalformed, "period_empty", error.to_string())
+            }
+            ReportError::Unreadable(_) => Refusal::new(Code::Internal, error.to_string()),
+        })
+    }
+
+    /// That `caller` asked this is on record when it answers.
+    async fn on_record(&self, caller: &SpiffeId, query: String, order: &str) -> Result<(), Refusal> {
         let digest = Sha256Digest::of(format!("{order} {query}").as_bytes());
         let now = self.ports.clock.now();
-        if !self.stands(caller.id(), digest, now)? {
-            let entry = self.entry(caller.id(), query, order, now);
+        if !self.stands(caller, digest, now)? {
+            let entry = self.entry(caller, query, order, now);
             let recorded = self.ports.ledger.record(entry).await;
-            self.settle(caller.id(), digest, recorded.is_ok());
+            self.settle(caller, digest, recorded.is_ok());
             recorded?;
         }
-        Ok(self.ports.log.page(question).await?)
+        Ok(())
     }
 
     /// Whether the question is on record; if not, it takes a place.
