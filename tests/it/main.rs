@@ -10,6 +10,7 @@
 
 mod app;
 mod approve;
+mod audit_query;
 mod bundle_probe;
 mod cli;
 mod cli_delegation;
