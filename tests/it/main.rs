@@ -11,6 +11,7 @@
 mod alerts;
 mod app;
 mod approve;
+mod audit_query;
 mod backup;
 mod bundle_probe;
 mod cli;

@@ -69,6 +69,10 @@ fn question(pairs: &Pairs) -> Result<AuditQuestion, Refusal> {
     let mut question = AuditQuestion { limit: DEFAULT_PAGE, ..AuditQuestion::default() };
     let mut conditions: Vec<(&str, &str)> = Vec::new();
     let mut seen: Vec<&str> = Vec::new();
+    // What stands for bytes that are no UTF-8 once they are decoded; nobody asks for it.
+    if pairs.iter().any(|(name, value)| name.contains('\u{fffd}') || value.contains('\u{fffd}')) {
+        return Err(unreadable());
+    }
     for (name, value) in pairs {
         let name = name.as_str();
         if !matches!(name, "order" | "limit" | "from") {

@@ -80,7 +80,9 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<ExitCode> {
     let source = args.source.open().await?;
     let mut newest: Vec<Found> = Vec::new();
     let mut size = None;
-    let mut pages = Pages { source: &source, query: query.clone(), order: Order::Newest, from: None, left: args.lines };
+    // One at least, to learn where the record ends.
+    let left = args.lines.max(1);
+    let mut pages = Pages { source: &source, query: query.clone(), order: Order::Newest, from: None, left };
     while let Some(page) = pages.next().await? {
         // What is appended from here on is what is followed.
         size.get_or_insert(page.size);
@@ -89,6 +91,7 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<ExitCode> {
             break;
         }
     }
+    newest.truncate(usize::try_from(args.lines).unwrap_or(usize::MAX));
     newest.iter().rev().for_each(|found| line::print(found, args.format));
     if !args.follow {
         return Ok(ExitCode::SUCCESS);

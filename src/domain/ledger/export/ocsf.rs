@@ -1,7 +1,7 @@
 //! Open Cybersecurity Schema Framework 1.3, class API Activity (6003) of the category Application Activity (6).
 //!
 //! One class for every entry: what an agent asks of a system through the broker is an API call, and what leads to it or
-//! follows from it says so in `activity_name`. The actor is the agent (or who else acted), the API is the act at its
+//! follows from it says so in `activity_name`. The actor is the agent, or the approver on what she does, the API is the act at its
 //! connector, the source is the workload by its SPIFFE ID, `status` is the verdict or the outcome. The profile
 //! `security_control` carries what was decided. Members of ours that OCSF has no place for are in `unmapped`.
 
@@ -59,7 +59,7 @@ pub(super) fn record(seq: u64, facts: &Facts) -> Vec<u8> {
             "correlation_uid": facts.challenge_id.as_ref().or(facts.jti.as_ref()).or(facts.decision_id.as_ref()),
         },
         "actor": actor(facts),
-        "src_endpoint": {"svc_name": facts.agent.as_ref().or(facts.caller.as_ref()).map_or("atb", String::as_str)},
+        "src_endpoint": {"svc_name": facts.actor().unwrap_or("atb")},
         "api": api(facts),
         "unmapped": unmapped(facts),
     });
@@ -89,7 +89,7 @@ fn status(facts: &Facts) -> (u64, &'static str) {
 }
 
 fn actor(facts: &Facts) -> Value {
-    match facts.agent.as_ref().or(facts.caller.as_ref()) {
+    match facts.actor() {
         Some(id) => json!({"user": {"uid": id, "type_id": 3, "type": "System"}}),
         None => json!({"app_name": PRODUCT}),
     }
@@ -111,6 +111,7 @@ fn unmapped(facts: &Facts) -> Value {
         "tier": facts.tier,
         "jti": facts.jti,
         "challenge_id": facts.challenge_id,
+        "agent": facts.agent,
         "caller": facts.caller,
         "approvers": (!facts.approvers.is_empty()).then_some(&facts.approvers),
         "template": facts.template,

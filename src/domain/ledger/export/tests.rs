@@ -184,7 +184,6 @@ fn every_format_is_written_as_the_golden_has_it() {
         let mut out = format.head();
         for line in entries.lines() {
             let line: Value = serde_json::from_str(line).unwrap();
-            // Members in the order of the file, as the writer has them.
             let body = serde_json::to_vec(&line["entry"]).unwrap();
             out.extend(format.record(line["seq"].as_u64().unwrap(), &body).unwrap());
         }

@@ -79,6 +79,12 @@ impl Facts {
         self.detail.get(name).map(String::as_str)
     }
 
+    /// Who did it: the approver on her own events, else the agent, else who asked.
+    pub fn actor(&self) -> Option<&str> {
+        let caller = self.caller.as_deref();
+        caller.filter(|_| BY_APPROVER.contains(&self.event_type.as_str())).or(self.agent.as_deref()).or(caller)
+    }
+
     /// Whether one of `pattern` approved, refused to, or was stood in for.
     fn approved_by(&self, pattern: &IdPattern) -> bool {
         let caller = self.caller.as_deref().filter(|_| BY_APPROVER.contains(&self.event_type.as_str()));
