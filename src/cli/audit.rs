@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use serde_json::Value;
 
 use super::output::{self, Format};
 use crate::adapters::store::{SqliteReader, read_verifier_key};

@@ -84,7 +84,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let until = args.until.unwrap_or_else(|| SystemClock.now());
     let since = args.since.unwrap_or_else(|| until.minus(DEFAULT_PERIOD));
     let question = Question { since, until, workspace: args.workspace, integrity };
-    let figures = report(question, async |from, limit, filter| reader.entries(from, limit, filter).await).await?;
+    let figures = report(question, &reader).await?;
     match args.format {
         ReportFormat::Json => output::json(&serde_json::to_value(&figures)?),
         ReportFormat::Text => output::text(&text(&figures)),

@@ -3,12 +3,14 @@
 //! Whether the record verifies is asked of [`verify_log`](super::auditor::verify_log) by the caller, because that reads
 //! all of it and a door may not have the time.
 
+use async_trait::async_trait;
+
 use crate::domain::governance::{Integrity, Report, Tally};
 use crate::domain::id::WorkspaceId;
 use crate::domain::ledger::Entry;
 use crate::domain::time::Timestamp;
 
-use super::ports::{EntryFilter, StoreError};
+use super::ports::{EntryFilter, Ledger, StoreError};
 
 /// Entries read at a time.
 const PAGE: u32 = 1000;
@@ -45,14 +47,25 @@ pub enum ReportError {
     Store(#[from] StoreError),
 }
 
-/// The figures. `page` gives the entries from a number on, at most so many, that match a filter.
+/// A record that is read page by page, as [`Ledger::entries`] has it.
+#[async_trait]
+pub trait Entries: Send + Sync {
+    /// Entries with `seq >= from` that match, oldest first, at most `limit`.
+    async fn page(&self, from: u64, limit: u32, filter: &EntryFilter) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
+}
+
+#[async_trait]
+impl Entries for dyn Ledger {
+    async fn page(&self, from: u64, limit: u32, filter: &EntryFilter) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        self.entries(from, limit, filter).await
+    }
+}
+
+/// The figures.
 ///
 /// # Errors
 /// When the period is empty, or the record or an entry of it cannot be read.
-pub async fn report<P>(question: Question, page: P) -> Result<Report, ReportError>
-where
-    P: AsyncFn(u64, u32, &EntryFilter) -> Result<Vec<(u64, Vec<u8>)>, StoreError>,
-{
+pub async fn report<E: Entries + ?Sized>(question: Question, record: &E) -> Result<Report, ReportError> {
     let Question { since, until, workspace, integrity } = question;
     if until <= since {
         return Err(ReportError::EmptyPeriod { since, until });
@@ -62,7 +75,7 @@ where
         EntryFilter { since: Some(tally.read_from()), until: Some(until), workspace, ..EntryFilter::default() };
     let mut next = 0;
     loop {
-        let rows = page(next, PAGE, &filter).await?;
+        let rows = record.page(next, PAGE, &filter).await?;
         let full = rows.len() >= PAGE as usize;
         for (seq, body) in rows {
             let entry: Entry = serde_json::from_slice(&body).map_err(|_| ReportError::Unreadable(seq))?;

@@ -12,5 +12,6 @@ pub mod log;
 pub mod ops;
 pub mod problem;
 mod queue;
+mod report;
 pub mod queue_events;
 pub mod server;

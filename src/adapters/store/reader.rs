@@ -199,6 +199,13 @@ impl SqliteReader {
     }
 }
 
+#[async_trait::async_trait]
+impl crate::service::governance::Entries for SqliteReader {
+    async fn page(&self, from: u64, limit: u32, filter: &EntryFilter) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        self.entries(from, limit, filter).await
+    }
+}
+
 /// `None` when the filter names an id that is none, which no entry has.
 fn entries_query(from: u64, limit: u32, filter: &EntryFilter) -> Option<QueryBuilder<Sqlite>> {
     let mut query = QueryBuilder::new("SELECT seq, body FROM entry WHERE seq >= ");

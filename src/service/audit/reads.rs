@@ -131,9 +131,7 @@ impl AuditReads {
         self.on_record(caller.id(), format!("since={since} until={until}{place}"), "governance").await?;
         let _turn = Turn::take(&self.reporting)?;
         let question = Question { since, until, workspace, integrity: Integrity::NotVerified };
-        let ledger = &self.ports.ledger;
-        let report = report(question, async |from, limit, filter| ledger.entries(from, limit, filter).await).await;
-        report.map_err(|error| match error {
+        report(question, self.ports.ledger.as_ref()).await.map_err(|error| match error {
             ReportError::Store(error) => error.into(),
             ReportError::EmptyPeriod { .. } => {
                 Refusal::because(Code::RequestMalformed, "period_empty", error.to_string())
