@@ -148,7 +148,7 @@ async fn each_forgery_of_a_case_is_named() {
         ),
         (
             "an opening",
-            Box::new(|f| edit(f, &format!("openings/{decided}.json"), "25000", "26000")),
+            Box::new(|f| edit(f, &format!("openings/{decided}.json"), "DE0212", "DE0213")),
             "opening_tampered",
         ),
         (
