@@ -61,8 +61,8 @@ async fn publish(core: &Core, publisher: &Publisher) {
 /// The last checkpoint of this process, to every place at once; who does not answer in time is told by the next start.
 pub(super) async fn finish(core: &Arc<Core>, publishers: &[Publisher]) {
     let mut rounds = JoinSet::new();
-    for publisher in publishers.iter().cloned() {
-        let core = Arc::clone(core);
+    for publisher in publishers {
+        let (core, publisher) = (Arc::clone(core), publisher.clone());
         rounds.spawn(async move { round(&core, &publisher).await });
     }
     if timeout(LAST_ROUND, async { while rounds.join_next().await.is_some() {} }).await.is_err() {

@@ -159,7 +159,7 @@ proptest! {
             prop_assert!(f.append_subtree(level, source(&all)(subtree).unwrap()));
         }
         prop_assert_eq!(&f, &frontier(&all));
-        prop_assert!(f.size() % 2 == 0 || !f.append_subtree(1, f.root()), "a subtree does not start between two leaves");
+        prop_assert!(f.size().is_multiple_of(2) || !f.append_subtree(1, f.root()), "a subtree does not start between two leaves");
     }
 
     #[test]
