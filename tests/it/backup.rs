@@ -78,7 +78,7 @@ async fn a_running_service_is_backed_up_and_the_restored_copy_proves_its_root_an
     assert!(served.exited().await.success());
 
     // The keys come from where they are kept; the rest of a new machine from the backup.
-    for (name, _) in [("keys", ()), ("svids", ())] {
+    for name in ["keys", "svids"] {
         for file in files(&home.file(name)) {
             let to = restored.join(file.strip_prefix(home.path()).unwrap());
             std::fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -114,8 +114,11 @@ async fn a_backup_that_was_changed_is_not_whole_and_an_older_one_says_so() {
         home.run(["restore", &backup, "--to", &target, "--key", &key, "--checkpoint", &kept, "--accept-older"]).ok();
     assert!(accepted.out.contains("OLDER") && accepted.out.contains("restored to"), "{accepted:?}");
 
-    sql(&folder.join("data/ledger.db"), "UPDATE entry SET body = replace(body, 'service', 'sErvice') WHERE seq = 1")
-        .await;
+    sql(
+        &folder.join("data/ledger.db"),
+        "UPDATE entry SET body = CAST(replace(CAST(body AS TEXT), 'service', 'sErvice') AS BLOB) WHERE seq = 1",
+    )
+    .await;
     let changed = home.run(["restore", "--verify", &backup, "--key", &key]);
     assert!(changed.code == 1 && changed.out.contains("`data/ledger.db` is not what was backed up"), "{changed:?}");
     // Also with a manifest that was changed to fit.

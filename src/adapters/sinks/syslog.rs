@@ -5,9 +5,9 @@
 //! ```
 //!
 //! MSGID is the event's kind, MSG the entry without a byte order mark. Syslog acknowledges nothing, so every batch has a
-//! connection of its own that is closed in order: `close_notify`, then the receiver's end of the stream. Only then was
-//! everything read by the receiver, and not only by its kernel; a receiver that ends or breaks off before is sent the
-//! batch again. A receiver that answers something is not a syslog receiver.
+//! connection of its own that is closed in order: our `close_notify`, then the receiver's (RFC 5425 §4.4), which it sends
+//! behind everything it read. A receiver that ends in any other way is sent the batch again; one that answers something
+//! is not a syslog receiver.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -111,14 +111,16 @@ impl Sink for SyslogSink {
     }
 }
 
-/// Waits for the receiver's end of the stream. Without `close_notify` an end is one all the same: TCP says it only when
-/// everything sent was read, and resets the connection otherwise.
+/// Waits for the receiver's `close_notify`. The end of TCP alone proves nothing: a receiver that fell over may have taken
+/// the bytes from its kernel and done nothing with them.
 async fn read_to_the_end(stream: &mut TlsStream<TcpStream>) -> Result<(), SinkError> {
     let mut answer = [0; 64];
     match stream.read(&mut answer).await {
         Ok(0) => Ok(()),
         Ok(_) => Err(SinkError::failed("the receiver answers, and syslog has no answers")),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(()),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            Err(SinkError::failed("the receiver ended the connection without close_notify (RFC 5425 section 4.4)"))
+        }
         Err(_) => Err(SinkError::failed("the connection broke before everything was read")),
     }
 }
