@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{
-    AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, ledger, notify, object_store, policy, retention, sinks, tickets,
+    AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, ledger, notify, object_store, policy, retention, sinks,
+    tickets,
 };
 use crate::domain::policy::Environment;
 use crate::domain::spiffe::SpiffeId;

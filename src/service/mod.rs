@@ -22,8 +22,8 @@ pub mod audit;
 
 pub mod auditor;
 
-pub mod governance;
 pub mod case;
+pub mod governance;
 
 pub mod publisher;
 

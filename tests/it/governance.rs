@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+use atb::domain::ledger::EventType;
 use serde_json::Value;
 
 use crate::app::{AGENT, TestApp, asking};
@@ -76,5 +77,35 @@ async fn a_record_that_was_tampered_with_scores_nothing_and_exits_with_one() {
     assert_eq!((&report["score"]["value"], &report["score"]["integrity"]), (&Value::from(0), &Value::from("broken")));
     assert!(String::from_utf8_lossy(&output.stderr).contains("edited"), "what was done is named");
     app.start_again().await.unwrap();
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn auditors_are_told_the_same_figures_at_the_doors_and_others_nothing() {
+    let app = TestApp::start_with(|home| {
+        home.configure("[ledger]\nauditors = [\"spiffe://atb.dev/approver/alice\"]");
+    })
+    .await;
+    app.low_mandate().await;
+    for alice in [app.to_issuer("alice"), app.to_broker("alice")] {
+        let answer = alice.get("/reports/governance").await;
+        assert_eq!(answer.status, 200, "{answer}");
+        crate::schemas::fits("governance-report", &answer.json);
+        assert_eq!(answer.json["volume"]["mandates"], 1);
+        assert_eq!(answer.json["score"]["integrity"], "not_verified");
+        for (query, reason) in [
+            ("?sinec=2026-01-01T00:00:00Z", "query_invalid"),
+            ("?since=yesterday", "query_invalid"),
+            ("?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", "period_empty"),
+            ("?since=2020-01-01T00:00:00Z", "period_too_long"),
+        ] {
+            let refused = alice.get(&format!("/reports/governance{query}")).await;
+            assert_eq!((refused.status, refused.text("/reason").as_str()), (400, reason), "{refused}");
+        }
+    }
+    let refused = app.to_issuer(AGENT).get("/reports/governance").await;
+    assert_eq!((refused.status, refused.text("/reason").as_str()), (403, "not_an_auditor"));
+    let reads = app.events_of(EventType::AuditRead).await;
+    assert!(!reads.is_empty() && reads.iter().all(|read| read.subject.detail["order"] == "governance"));
     app.finish().await;
 }

@@ -103,11 +103,15 @@ fn the_same_seed_tries_the_same_mutants() {
 #[test]
 fn an_accepted_survivor_does_not_count_and_an_entry_without_survivor_is_a_finding() {
     let accepted = "- file: policy/poa.rego\n  rule: atb.poa.within\n  original: \"<=\"\n  mutated: \"<\"\n  reason: amounts are whole\n";
+    // Beside the bundle and after its name, where OPA does not load it.
     let folder = copied();
-    let file = folder.path().join("mutants.yaml");
+    let place = tempfile::tempdir().unwrap();
+    let bundle = place.path().join("own");
+    fs::rename(folder.path(), &bundle).unwrap();
+    let file = place.path().join("own.mutants.yaml");
     fs::write(&file, accepted).unwrap();
     let run = || {
-        let output = mutate(folder.path(), &["--threshold", "1", "--format", "json"]);
+        let output = mutate(&bundle, &["--threshold", "1", "--format", "json"]);
         (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default())
     };
     let (code, report) = run();

@@ -12,6 +12,6 @@ pub mod log;
 pub mod ops;
 pub mod problem;
 mod queue;
-mod report;
 pub mod queue_events;
+mod report;
 pub mod server;

@@ -17,8 +17,8 @@ use crate::cli::output::{self, Format};
 use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::domain::ledger::{Checkpoint, Cosignature, LogVerifier, WitnessPolicy, notes};
-use crate::service::auditor::{AuditReport, Finding, Scope, Start, newest_witnessed, verify_scope};
 use crate::service::archive::WithArchive;
+use crate::service::auditor::{AuditReport, Finding, Scope, Start, newest_witnessed, verify_scope};
 use crate::service::case;
 
 pub(super) const EXAMPLES: &str = "EXAMPLES:\n  atb audit verify --home ./dev\n  \

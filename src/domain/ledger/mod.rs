@@ -6,9 +6,9 @@
 mod checkpoint;
 mod cosignature;
 mod entry;
+pub mod export;
 pub mod notes;
 mod proof;
-pub mod export;
 pub mod query;
 mod recorded;
 mod tile;
