@@ -32,6 +32,7 @@ use crate::domain::time::Timestamp;
 use crate::service::ports::StoreError;
 
 mod scan;
+mod taken;
 
 /// Entries in a block: the leaves of one tile (C2SP tlog-tiles, height 8).
 pub const BLOCK: u64 = 256;

@@ -378,6 +378,13 @@ async fn a_deleted_row_is_dropped_and_deleted_last_rows_are_truncated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_only_said_to_be_archived_were_dropped() {
+    let said = "INSERT INTO archived_block (idx, at_ms, place) VALUES (0, 0, 'file:///nowhere')";
+    let found = after(530, &["DELETE FROM entry WHERE seq IN (100, 101)", said]).await;
+    assert_eq!(found, [(Tampering::Dropped, Some(100))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_row_is_noticed_although_the_rest_was_renumbered() {
     let renumber = "UPDATE entry SET seq = seq - 1 WHERE seq = ";
     let mut statements = vec!["DELETE FROM entry WHERE seq = 100".to_owned()];

@@ -34,8 +34,8 @@ pub struct Forget {
 }
 
 /// The entries that go: of the kinds in the list `?3` those before `?4`, of the others those before `?5`. What a start
-/// reads never goes: withdrawn grounds, which policies were in force, calls in doubt.
-const OLD: &str = "seq >= ?1 AND seq < ?2 AND event_type NOT IN ('leg_withdrawn', 'policy_activated') \
+/// reads never goes: withdrawn grounds, which policies were in force, calls in doubt; nor does what says that entries went.
+const OLD: &str = "seq >= ?1 AND seq < ?2 AND event_type NOT IN ('leg_withdrawn', 'policy_activated', 'ledger_archived') \
      AND at_ms < iif(event_type IN (SELECT value FROM json_each(?3)), ?4, ?5) \
      AND NOT EXISTS (SELECT 1 FROM burned WHERE in_doubt = 1 AND decision_seq = entry.seq)";
 

@@ -215,7 +215,6 @@ impl Tally {
     }
 
     /// Denials that the policy gave; what is refused for its form comes back in another form.
-
     fn follow_denial(&mut self, at: Timestamp, subject: &Subject, allowed: bool) {
         let (Some(agent), Some(act), Some(content)) = (&subject.agent, &subject.act, subject.request_digest) else {
             return;

@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 
+use super::taken::Taken;
 use super::{
     AuditReport, BLOCK, BLOCK_LEVEL, Columns, Edge, Finding, LogRow, LogSource, Scope, StoredBlock, StoredHead,
     Tampering,
@@ -59,7 +60,7 @@ pub(super) struct Scan<'a> {
     /// Set when an entry is missing, after which roots say nothing more.
     gap: bool,
     found: u64,
-    unread: Vec<Range<u64>>,
+    taken: Taken,
 }
 
 impl<'a> Scan<'a> {
@@ -87,7 +88,7 @@ impl<'a> Scan<'a> {
             history_next: Some(start),
             gap: false,
             found: start,
-            unread: Vec::new(),
+            taken: Taken::default(),
         }
     }
 
@@ -108,6 +109,9 @@ impl<'a> Scan<'a> {
         }
         self.rest(size).await?;
         self.check_ends();
+        if last == size {
+            self.check_taken();
+        }
         self.check_later_marks().await?;
         self.judge();
         self.findings.sort_by_key(|f| f.seq.unwrap_or(u64::MAX));
@@ -117,7 +121,7 @@ impl<'a> Scan<'a> {
             root: self.frontier.root(),
             checkpoint: Some(self.checkpoint),
             findings: self.findings,
-            unread: self.unread,
+            unread: self.taken.into_unread(),
             edge: Edge { frontier: self.frontier, open_block: self.open_block },
         })
     }
@@ -192,7 +196,7 @@ impl<'a> Scan<'a> {
     fn entry(&mut self, row: &LogRow, of_tile: Option<LeafHash>) -> LeafHash {
         let of_row = row.leaf.as_slice().try_into().map(LeafHash::from_bytes).ok();
         if let Some(kept) = of_row.filter(|_| row.body.is_empty()) {
-            self.not_read(row.seq);
+            self.taken.not_read(row.seq);
             return kept;
         }
         let leaf = LeafHash::of(&row.body);
@@ -206,7 +210,9 @@ impl<'a> Scan<'a> {
                 self.find(Tampering::Edited, row.seq, "the stored leaf hash is not that of the entry's bytes");
             }
             _ => match Columns::of_body(&row.body) {
-                columns if columns.is_some() && columns == row.columns => {}
+                Some(columns) if Some(&columns) == row.columns.as_ref() => {
+                    self.taken.read(&columns.event_type, &row.body)
+                }
                 _ => self.find(Tampering::Edited, row.seq, "an index column is not what the entry's bytes say"),
             },
         }
@@ -230,10 +236,10 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    fn not_read(&mut self, seq: u64) {
-        match self.unread.last_mut() {
-            Some(range) if range.end == seq => range.end += 1,
-            _ => self.unread.push(seq..seq + 1),
+    /// What is gone from the file was archived only if an entry says so; entries that say it come later and never go.
+    fn check_taken(&mut self) {
+        if let Some(seq) = self.taken.unannounced() {
+            self.find(Tampering::Dropped, seq, "it is said to be archived, and no entry says that it was taken out");
         }
     }
 

@@ -128,7 +128,9 @@ mod tests {
     fn names_of_rules_are_unique_and_in_kebab_case() {
         let names: std::collections::BTreeSet<_> = RuleId::ALL.iter().map(|rule| rule.as_str()).collect();
         assert_eq!(names.len(), RuleId::ALL.len());
-        assert!(names.iter().all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
+        assert!(
+            names.iter().all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'))
+        );
         assert!(RuleId::ALL.iter().all(|rule| rule.title().ends_with('.')));
     }
 }

@@ -1,0 +1,7 @@
+package x
+
+a if {
+	some x
+	not input.agent[x]
+}
+# expect: 4:7
