@@ -12,6 +12,7 @@
 #![allow(
     missing_docs,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::expect_used,
     clippy::print_stdout,
     clippy::disallowed_methods,

@@ -36,6 +36,7 @@ impl Dice {
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "how many kills and in which order is the caller's choice")]
 fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }

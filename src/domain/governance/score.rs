@@ -95,5 +95,5 @@ fn promptness(p95_seconds: f64) -> f64 {
 
 fn selectiveness(approved: Share) -> Option<f64> {
     let beyond = (approved.percent - USUAL_APPROVALS).max(0.0) / (100.0 - USUAL_APPROVALS);
-    (approved.of >= ENOUGH_ESCALATIONS).then(|| 100.0 - beyond * (100.0 - ALL_APPROVED))
+    (approved.of >= ENOUGH_ESCALATIONS).then_some(100.0 - beyond * (100.0 - ALL_APPROVED))
 }

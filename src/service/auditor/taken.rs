@@ -69,10 +69,13 @@ impl Taken {
 mod tests {
     use super::*;
 
-    fn taken(unread: &[Range<u64>], announced: &[Range<u64>]) -> Taken {
+    /// First numbers and ends.
+    type Spans<'a> = &'a [(u64, u64)];
+
+    fn taken(unread: Spans<'_>, announced: Spans<'_>) -> Taken {
         let mut taken = Taken::default();
-        unread.iter().cloned().flatten().for_each(|seq| taken.not_read(seq));
-        for Range { start, end } in announced {
+        unread.iter().flat_map(|(start, end)| *start..*end).for_each(|seq| taken.not_read(seq));
+        for (start, end) in announced {
             let body = format!(r#"{{"event_type":"ledger_archived","detail":{{"first":"{start}","end":"{end}"}}}}"#);
             taken.read("ledger_archived", body.as_bytes());
         }
@@ -81,27 +84,28 @@ mod tests {
 
     #[test]
     fn every_entry_that_is_gone_must_be_announced() {
-        for (unread, announced, first) in [
-            (&[0..10][..], &[0..256][..], None),
+        let cases: [(Spans<'_>, Spans<'_>, Option<u64>); 7] = [
+            (&[(0, 10)], &[(0, 256)], None),
             (&[], &[], None),
-            (&[3..5], &[], Some(3)),
-            (&[0..300], &[0..256], Some(256)),
-            (&[0..300], &[256..512, 0..256], None),
-            (&[0..3, 700..702], &[0..256], Some(700)),
-            (&[10..20], &[15..30], Some(10)),
-        ] {
+            (&[(3, 5)], &[], Some(3)),
+            (&[(0, 300)], &[(0, 256)], Some(256)),
+            (&[(0, 300)], &[(256, 512), (0, 256)], None),
+            (&[(0, 3), (700, 702)], &[(0, 256)], Some(700)),
+            (&[(10, 20)], &[(15, 30)], Some(10)),
+        ];
+        for (unread, announced, first) in cases {
             assert_eq!(taken(unread, announced).unannounced(), first, "{unread:?} {announced:?}");
         }
     }
 
     #[test]
     fn ranges_are_told_whole() {
-        assert_eq!(taken(&[0..3, 5..6, 6..9], &[]).into_unread(), [0..3, 5..9]);
+        assert_eq!(taken(&[(0, 3), (5, 6), (6, 9)], &[]).into_unread(), [0..3, 5..9]);
     }
 
     #[test]
     fn only_the_entry_of_that_kind_announces() {
-        let mut taken = taken(&[1..2], &[]);
+        let mut taken = taken(&[(1, 2)], &[]);
         taken.read("service_started", br#"{"detail":{"first":"0","end":"256"}}"#);
         taken.read("ledger_archived", br#"{"detail":{"first":"0"}}"#);
         assert_eq!(taken.unannounced(), Some(1));
