@@ -25,12 +25,42 @@ pub async fn hold_back(State(gate): State<Arc<SinkGate>>, request: Request, next
     next.run(request).await
 }
 
+/// Whatever is not known to need no decision needs one: a route that is new is held back until it is listed here.
 fn asks_for_a_decision(method: &Method, route: &str) -> bool {
+    let reads = matches!(*method, Method::GET | Method::HEAD);
     match route {
-        "/c/{connector}/{*path}" | "/v1/decide" | "/v1/data/{*path}" => true,
-        "/issue" | "/issue/{id}/reask" | "/challenges/{id}/approve" => method == Method::POST,
-        // Collecting a mandate mints it.
-        "/issue/{id}" => method == Method::GET,
-        _ => false,
+        // What makes things safer.
+        "/issue/{id}/withdraw" | "/challenges/{id}/reject" | "/leg/withdrawals" => false,
+        // Calls by any method, and questions to the policy; collecting a mandate mints it.
+        "/c/{connector}/{*path}" | "/v1/data/{*path}" | "/issue/{id}" => true,
+        _ => !reads,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_decides_is_held_back_and_what_makes_things_safer_is_not() {
+        for (method, route, held) in [
+            (Method::POST, "/issue", true),
+            (Method::GET, "/issue/{id}", true),
+            (Method::POST, "/issue/{id}/reask", true),
+            (Method::POST, "/challenges/{id}/approve", true),
+            (Method::GET, "/c/{connector}/{*path}", true),
+            (Method::DELETE, "/c/{connector}/{*path}", true),
+            (Method::POST, "/v1/decide", true),
+            (Method::GET, "/v1/data/{*path}", true),
+            (Method::POST, "/a/route/of/tomorrow", true),
+            (Method::POST, "/issue/{id}/withdraw", false),
+            (Method::POST, "/challenges/{id}/reject", false),
+            (Method::POST, "/leg/withdrawals", false),
+            (Method::GET, "/challenges/{id}", false),
+            (Method::GET, "/audit", false),
+            (Method::GET, "/.well-known/jwks.json", false),
+        ] {
+            assert_eq!(asks_for_a_decision(&method, route), held, "{method} {route}");
+        }
     }
 }
