@@ -70,7 +70,7 @@ impl TestApp {
         for file in ["connectors/erp.toml", "atb.toml"] {
             home.replace(file, "127.0.0.1:9000", &listener.local_addr().unwrap().to_string());
         }
-        home.drop_policy_tests();
+        crate::process::drop_policy_tests(&home.path("opa/policy"));
         edit(&home);
         let erp = erp::start(listener, &folder.path().join("erp.db")).await.unwrap();
         let mut config = Config::load(&home.path("atb.toml")).unwrap();
@@ -286,17 +286,6 @@ impl Home {
             false => format!("{line}\n"),
         });
         std::fs::write(&path, lines.collect::<String>()).unwrap();
-    }
-
-    /// The policy's own tests are about the shipped data, and take long in a debug build; `bundle_probe` runs them.
-    fn drop_policy_tests(&self) {
-        std::fs::remove_dir_all(self.path("opa/policy/cases")).unwrap();
-        for file in std::fs::read_dir(self.path("opa/policy")).unwrap() {
-            let path = file.unwrap().path();
-            if path.to_str().unwrap().ends_with("_test.rego") {
-                std::fs::remove_file(path).unwrap();
-            }
-        }
     }
 
     pub fn edit_policy_data(&self, name: &str, edit: impl FnOnce(&mut Value)) {

@@ -9,5 +9,3 @@ mod record;
 mod sweep;
 mod told;
 mod withdraw;
-
-pub use crash::drop_policy_tests;

@@ -24,6 +24,18 @@ use tokio::sync::{Semaphore, watch};
 /// Longer than anything here takes on a slow machine; nothing waits this long unless it is broken.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
+/// The policy's own tests are about the shipped data, and every start runs them, which takes long in a debug build;
+/// `bundle_probe` runs them.
+pub fn drop_policy_tests(policy: &Path) {
+    std::fs::remove_dir_all(policy.join("cases")).unwrap();
+    for file in std::fs::read_dir(policy).unwrap() {
+        let path = file.unwrap().path();
+        if path.to_str().unwrap().ends_with("_test.rego") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+}
+
 /// A directory made by `atb init`, gone with this value.
 pub struct Home(tempfile::TempDir);
 
@@ -32,6 +44,7 @@ impl Home {
         let home = Self(tempfile::tempdir().unwrap());
         let dir = home.0.path().join("dev");
         atb::cli::init::create(&dir, &"atb.dev".parse().unwrap(), SystemClock.now()).unwrap();
+        drop_policy_tests(&dir.join("opa/policy"));
         home
     }
 

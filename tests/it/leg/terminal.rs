@@ -12,7 +12,6 @@ fn withdraw(home: &Home, what: &str, name: &str) -> Ran {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_officer_is_told_what_each_door_withdrew_and_when_it_was_a_slip_of_the_pen() {
     let home = Home::new();
-    crate::life::drop_policy_tests(&home);
     let served = home.serve();
     served.publish(&home);
     let slip = withdraw(&home, "--template", "contract@1.0.1").ok();

@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use super::crash::drop_policy_tests;
 use crate::process::{Home, Ran};
 
 fn ask(home: &Home) -> String {
@@ -32,7 +31,6 @@ fn withdraw(home: &Home, challenge: &str) -> Ran {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_withdrawn_and_asked_again_from_a_terminal() {
     let home = Home::new();
-    drop_policy_tests(&home);
     let served = home.serve();
     served.publish(&home);
     let challenge = ask(&home);

@@ -19,17 +19,6 @@ const STORM: Duration = Duration::from_secs(11);
 /// How long a challenge waits.
 const CHALLENGE_SECONDS: u64 = 2;
 
-/// The policy's own tests take long in a debug build; `bundle_probe` runs them.
-pub fn drop_policy_tests(home: &Home) {
-    std::fs::remove_dir_all(home.file("opa/policy/cases")).unwrap();
-    for file in std::fs::read_dir(home.file("opa/policy")).unwrap() {
-        let path = file.unwrap().path();
-        if path.to_str().unwrap().ends_with("_test.rego") {
-            std::fs::remove_file(path).unwrap();
-        }
-    }
-}
-
 /// What was answered with a yes: the event that must be on record, and of which challenge.
 type Told = Arc<Mutex<Vec<(&'static str, String)>>>;
 type Known = Arc<Mutex<Vec<String>>>;
@@ -153,7 +142,6 @@ fn hold_against(record: &[Value], told: &[(&'static str, String)]) -> BTreeSet<&
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_point_of_any_transition_the_store_continues_and_agrees_with_the_record() {
     let home = Home::new();
-    drop_policy_tests(&home);
     let tiers = home.file("opa/tiers/data.json");
     let mut data: Value = serde_json::from_slice(&std::fs::read(&tiers).unwrap()).unwrap();
     data["high"]["challenge_seconds"] = json!(CHALLENGE_SECONDS);

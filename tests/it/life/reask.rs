@@ -173,7 +173,6 @@ async fn what_is_asked_again_is_judged_by_the_policy_and_templates_of_today() {
     let upstream = Upstream::open().await;
     let home = Home::new();
     home.connect(upstream.address);
-    super::crash::drop_policy_tests(&home);
     let served = home.serve();
     let ask = json!({"act": "erp.order.create", "leg": ground()});
     let open = async |served: &crate::process::Served| {

@@ -14,7 +14,6 @@ use atb::domain::time::Timestamp;
 use atb::service::ports::{AdvanceError, ChallengeQuery, Challenges as _, Clock as _, Entropy as _};
 use serde_json::Value;
 
-use super::crash::drop_policy_tests;
 use crate::process::{Home, PATIENCE};
 use crate::store_contract;
 
@@ -80,7 +79,6 @@ async fn until_expired(home: &Home, count: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_overdue_challenges_expire_once_each_also_when_the_job_is_killed() {
     let home = Home::new();
-    drop_policy_tests(&home);
     let fresh = a_ledger_left_alone(&home).await;
     let served = home.serve();
     until_expired(&home, 1).await;
