@@ -92,3 +92,17 @@ test_mandate_lifetime_of_a_draft_table if every row in [
 }
 
 test_mandate_time_of_another_type_table if decided(world, [[put(low, "/time", value), "input_malformed"] | some value in ["x", "a", "", true, false, [], {}]])
+
+# The short way and the long one to the members of the wrong type: the first kinds of value on either side of the right one.
+test_mandate_shape_at_the_edges_of_each_type if {
+	texts := ["/poa/sub", "/poa/act", "/agent/id", "/workspace"]
+	malformed := [put(low, path, value) | some path in texts; some value in [9, [], {}]]
+	times := [put(low, "/time", value) | some value in [true, "", "9"]]
+	lists := [put(low, "/approvals", value) | some value in ["x", {}]]
+	flags := [put(low, "/requires_dual_control", value) | some value in [null, 0]]
+	denied_each(array.concat(array.concat(malformed, times), array.concat(lists, flags)), "input_malformed")
+	empty := [put(low, path, "") | some path in texts]
+	reasons_each(empty, world) == ["holder_mismatch", "unknown_act", "holder_mismatch", "workspace_mismatch"]
+	other := [put(put(low, path, value[0]), "/poa/tier", "high") | some [path, value] in [["/time", [-1]], ["/approvals", [[]]], ["/requires_dual_control", [true]]]]
+	reasons_each(other, world) == ["tier_mismatch", "tier_mismatch", "tier_mismatch"]
+}

@@ -22,3 +22,6 @@ test_poa_unknown_act_says_nothing_that_rests_on_an_act if every doc in [
 ] {
 	said(call(doc)) - {"constraint_violated /poa/con/amount"} == {"act_mismatch /request/act", "unknown_act /poa/act"}
 }
+
+# Nothing is wrong with a call that has no parameters, whatever else keeps it out.
+test_poa_no_parameters_are_parameters if denied(put(put(low, "/request/params", {}), "/poa/tier", "high"), "tier_mismatch")

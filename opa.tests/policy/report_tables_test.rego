@@ -81,3 +81,11 @@ test_report_of_what_no_rule_explains_says_so if {
 		"risk": call(low).risk,
 	}
 }
+
+test_report_score_ends_at_a_hundred_where_an_amount_is_near_its_limit if {
+	near := put(put(medium, "/poa/con", {}), "/request/params/amount", 45000)
+	decision := call_in(put(world, "/risk/points/near_limit", 71), near)
+	[decision.allow, decision.risk.score] == [true, 100]
+	shown := decision.risk.contributions[4]
+	shown == {"factor": "near_limit:amount", "points": 71}
+}
