@@ -29,7 +29,7 @@ lint:
 
 # the policy's own tests under OPA
 policy:
-    opa test opa/ -v
+    opa test opa/ opa.tests/ -v
 
 # what is wrong with the legal templates
 legal:

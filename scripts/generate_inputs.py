@@ -47,7 +47,7 @@ TEMPLATES = {one["id"]: one for one in map(template, sorted((ROOT / "opa/leg_tem
 
 
 def person(name, roles, **more):
-    entry = {"person": name, "name": name, "roles": roles, "tiers": TIERS, "acts": ["*"], "workspaces": ["default", "emea"]}
+    entry = {"person": name, "name": name, "roles": roles, "tiers": list(TIERS), "acts": ["*"], "workspaces": ["default", "emea"]}
     return entry | more
 
 
@@ -316,7 +316,7 @@ class Inputs:
         elif kind == 4:
             given.reverse()
         elif kind == 5 and given and isinstance(given[-1], dict):
-            scope = {"id": rng.choice(self.people), "tiers": rng.choice([TIERS, ["low"], []]), "acts": rng.choice([["*"], ["erp.*"], []]),
+            scope = {"id": rng.choice(self.people), "tiers": rng.choice([list(TIERS), ["low"], []]), "acts": rng.choice([["*"], ["erp.*"], []]),
                      "workspaces": rng.choice([["default"], ["emea"], ["default", "emea"]])}
             given[-1]["on_behalf_of"] = scope
         elif kind == 6 and given and isinstance(given[0], dict):

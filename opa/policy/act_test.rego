@@ -1,9 +1,5 @@
 package atb_test
 
-test_act_unknown_other_case if denied(put(low, "/poa/act", "ERP.vendor.read"), "unknown_act")
-
-test_act_unknown_space if denied(put(low, "/poa/act", "erp.vendor.read "), "unknown_act")
-
 test_act_unknown_wildcard if denied(put(low, "/poa/act", "erp.*"), "unknown_act")
 
 test_act_unknown_empty if denied(put(low, "/poa/act", ""), "unknown_act")

@@ -14,8 +14,12 @@ package atb
 # custom:
 #   fast_path: true
 approval_grade := grade if {
-	grade := act_grade
-	approval_asks == []
+	overlay_none
+	entry := act_entry
+	not entry.approval
+	not entry.privileged
+	tiers := data.tiers
+	grade := tiers[entry.tier]
 } else := object.union(grade, {
 	"approvals": max({one.approvals | some one in asks} | {least | some least in roles}),
 	"roles": roles,

@@ -55,9 +55,7 @@ approval_explained := found if {
 		},
 		{["agent_operator_unknown", "/poa/sub"] | not approval_operated},
 		{["approval_missing", "/approvals"] | count(approval_counts) < approval_usual},
-		risk_explained,
-		attestation_explained,
-		privileged_explained,
+		approval_beyond_explained,
 		{["role_missing", "/approvals"] | lacking != {}},
 		{["leg_approval_shape", "/poa/leg"] |
 			not approval_nothing_offered
@@ -65,6 +63,18 @@ approval_explained := found if {
 		},
 	})
 }
+
+# METADATA
+# title: What risk, attestations and privileged values ask beyond the act
+# description: The first body is the short way where none of them can ask for anything.
+# custom:
+#   fast_path: true
+approval_beyond_explained := set() if {
+	overlay_none
+	entry := act_entry
+	not entry.attestations
+	not entry.privileged
+} else := union({risk_explained, attestation_explained, privileged_explained})
 
 # METADATA
 # title: The ticket is looked at by itself

@@ -605,7 +605,8 @@ ask(question, doc, there) := answer if {
 
 # The same for a denial, with no more of the world than its reason needs: each document of data that is replaced costs the
 # engine a walk over all rules. A decision shows the reason of the lowest rank. A malformed input comes before whatever
-# the data say, and what is wrong with the mandate or the call before anything about templates and approvers.
+# the data say, what is wrong with the mandate or the call before anything about templates and approvers, a ground before
+# who approved, and all of these before time, rates and risk.
 ask_for(question, doc, reason) := anywhere(question, doc) if data.reasons[reason].rank <= data.reasons.input_malformed.rank
 
 else := answer if {
@@ -615,6 +616,32 @@ else := answer if {
 		with data.agents as there.agents
 		with data.tiers as there.tiers
 		with data.catalogue as there.catalogue
+		with data.workspaces as there.workspaces
+		with data.environments as there.environments
+}
+
+else := answer if {
+	data.reasons[reason].rank < data.reasons.agent_operator_unknown.rank
+	there := world
+	answer := answers(question) with input as doc
+		with data.agents as there.agents
+		with data.tiers as there.tiers
+		with data.catalogue as there.catalogue
+		with data.leg_templates as there.leg_templates
+		with data.workspaces as there.workspaces
+		with data.environments as there.environments
+}
+
+else := answer if {
+	data.reasons[reason].rank < data.reasons.change_freeze.rank
+	there := world
+	answer := answers(question) with input as doc
+		with data.agents as there.agents
+		with data.approvers as there.approvers
+		with data.roles as there.roles
+		with data.tiers as there.tiers
+		with data.catalogue as there.catalogue
+		with data.leg_templates as there.leg_templates
 		with data.workspaces as there.workspaces
 		with data.environments as there.environments
 }

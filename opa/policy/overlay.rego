@@ -14,7 +14,7 @@ package atb
 # custom:
 #   fast_path: true
 overlay_none if {
-	overlay_environment in ["production", "staging", "development"]
+	object.get(input, "environment", "production") in ["production", "staging", "development"]
 	[data.environments, data.freezes, data.maintenance, data.rates] == [{}, {}, {}, []]
 	{1 |
 		row := data.workspaces[input.workspace]

@@ -367,10 +367,19 @@ poa_sound if {
 
 # METADATA
 # title: What is wrong with the call itself
+# description: The first body is the short way where nothing is and the directory asks for no platform.
 # custom:
+#   fast_path: true
 #   owner: broker
 #   controls: [ISO 27001 A.5.15]
-poa_call_explained := (mandate_act_explained | platform_explained) | {["input_malformed", "/phase"] |
+poa_call_explained := set() if {
+	input.phase == "call"
+	call := input.request
+	{} <= call.params
+	input.poa.act == call.act
+	agents := data.agents
+	{1 | agents[input.agent.id].platform} == set()
+} else := (mandate_act_explained | platform_explained) | {["input_malformed", "/phase"] |
 	object.get(mandate_doc, "phase", null) != "call"
 }
 

@@ -158,20 +158,6 @@ test_poa_matched_shows_no_name_that_the_data_do_not_know if {
 	call(put(medium, "/environment", "moon")).matched == ["act:erp.order.create", "tier:medium", "template:contract@1.0.0", "workspace:default"]
 }
 
-# Every member, at any depth, as another type and absent: an answer, and the right kind of it.
-test_poa_any_type_at_any_position_has_one_answer if every path in [
-	"/agent/id", "/agent/platform", "/poa/sub", "/poa/act", "/poa/con", "/poa/leg", "/poa/tier", "/poa/exp", "/poa/iat", "/poa/nbf", "/poa/req",
-	"/poa/leg/dual_control", "/poa/leg/template", "/poa/leg/accountable_party", "/request/act", "/request/params", "/request/path",
-	"/environment", "/counters", "/unmandated",
-] {
-	every value in [null, 7, [], {}] {
-		decision := anywhere("call", put(low, path, value))
-		count(decision) == 8
-		decision.reason != "policy_undefined"
-	}
-	anywhere("call", drop(low, path)).reason != "policy_undefined"
-}
-
 # A finding whose reason has no rank must not vanish into a permission.
 test_poa_finding_without_a_rank_does_not_permit if {
 	there := overlaid({"denied": ["*"]})
@@ -183,14 +169,6 @@ test_issue_finding_without_a_rank_does_not_permit if {
 	there := overlaid({"denied": ["*"]})
 	answer := ask("draft", draft_medium, there) with data.reasons as json.remove(data.reasons, ["act_denied_here"])
 	[answer.allow, answer.reason] == [false, "policy_undefined"]
-}
-
-# An act that nobody knows is said, and nothing that would only follow from an act.
-test_poa_unknown_act_says_nothing_that_rests_on_an_act if every doc in [
-	unknown_act(low), put(unknown_act(low), "/time", 1790000055), put(unknown_act(low), "/poa/nbf", 1790000001), drop(unknown_act(critical), "/poa/leg/ticket"),
-	put(unknown_act(medium), "/approvals", []), drop(unknown_act(low), "/request/params/vendor_id"),
-] {
-	said(call(doc)) - {"constraint_violated /poa/con/amount"} == {"act_mismatch /request/act", "unknown_act /poa/act"}
 }
 
 # The long forms that the world decides, each alone where the findings say nothing.

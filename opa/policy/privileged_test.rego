@@ -39,18 +39,6 @@ test_privileged_is_never_delegated if {
 	decision.allow == false
 }
 
-with_ticket := put(draft_medium, "/poa/leg/ticket", {"system": "jira", "ref": "SEC-1"})
-
-test_privileged_draft_table if every row in [
-	["EUR", 2, true], [{"eq": "EUR"}, 2, true], [{"eq": "USD"}, 1, false], [{"in": ["USD", "EUR"]}, 2, true], ["USD", 1, false], [{"in": ["USD"]}, 1, false], [{"max_length": 3}, 1, false],
-] {
-	there := changed({"catalogue": {"erp.order.create": {"privileged": {"currency": ["EUR"]}}}})
-	answer := ask("draft", put(with_ticket, "/poa/con/currency", row[0]), there)
-	answer.allow == true
-	answer.requirement.required == row[1]
-	answer.requirement.ticket == row[2]
-}
-
 test_privileged_draft_by_its_call_and_not_by_its_constraints if {
 	there := changed({"catalogue": {"sap.vendor.change": {"privileged": {"vendor_id": ["V-1001"], "reason": ["x"]}}}})
 	answer := ask("draft", put(draft_high, "/poa/leg/ticket", {"system": "jira", "ref": "SEC-1"}), there)

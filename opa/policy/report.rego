@@ -104,4 +104,11 @@ report_brief(entry) := {
 report_shows(gates, entry) := shown if {
 	not set() in gates
 	shown := report_brief(entry)
+} else := {"matched": brief.matched, "risk": {
+	"score": min([100, brief.risk.score + sum([one.points | some one in close])]),
+	"contributions": array.concat(brief.risk.contributions, close),
+}} if {
+	gates[1] != set()
+	brief := report_brief(entry)
+	close := risk_close_to_limits
 } else := report_shown

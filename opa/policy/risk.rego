@@ -42,13 +42,17 @@ risk_close_to_limits := [{"factor": concat(":", ["near_limit", name]), "points":
 # METADATA
 # title: What act and environment bring, whatever the call
 risk_base := [part |
-	some row in [["tier", act_tier], ["data_class", risk_member("data_class")], ["reversibility", risk_member("reversibility")], ["environment", overlay_environment]]
-	part := data.risk.base[row[0]][row[1]]
+	base := data.risk.base
+	entry := act_listed
+	some [kind, name] in [
+		["tier", act_tier],
+		["data_class", object.get(entry, "data_class", null)],
+		["reversibility", object.get(entry, "reversibility", null)],
+		["environment", overlay_environment],
+	]
+	points := base[kind]
+	part := points[name]
 ]
-
-# METADATA
-# title: A member of the catalogue entry, null where there is none
-risk_member(name) := object.get(act_listed, name, null)
 
 # METADATA
 # title: Parameters whose amount is close to its limit

@@ -15,12 +15,6 @@ test_risk_contributions_in_order if call(medium).risk.contributions == [
 	{"factor": "reversibility:reversible", "points": 5}, {"factor": "environment:production", "points": 10},
 ]
 
-# What is at hand and what is worked out are the same.
-test_risk_and_matched_do_not_depend_on_the_way if every doc in [low, medium, high, critical] {
-	[decision, matched, risk] := ask("call, matched, risk", doc, world)
-	[decision.matched, decision.risk] == [matched, risk]
-}
-
 test_risk_of_a_draft_is_that_of_its_call if every row in [[draft_low, low], [draft_medium, medium], [draft_high, high], [draft_critical, critical]] {
 	answer := draft(row[0])
 	[answer.risk, answer.matched] == [call(row[1]).risk, call(row[1]).matched]
@@ -57,10 +51,6 @@ test_risk_near_the_limit_of_an_overlay if risk_in(overlaid({"limits": {"erp.orde
 
 test_risk_amount_that_is_no_number if risk_in(world, put(medium, "/request/params/amount", "99999")).score == 30
 
-test_risk_outside_hours_table if every row in [["2026-09-21T07:00:00Z", 15], ["2026-09-20T07:00:00Z", 25], ["2026-12-25T10:00:00Z", 25]] {
-	risk_in(object.union(changed({"risk": {"calendar": "office"}}), {"calendars": {"office": office}}), at(row[0])).score == row[1]
-}
-
 test_risk_calendar_counts_in_a_decision if call_in(changed({"risk": {"calendar": "moon"}}), low).risk.score == 25
 
 test_risk_privileged_target if points_of(call_in(risky, full).risk)["privileged_target:vendor_id"] == 15
@@ -70,14 +60,6 @@ test_risk_is_at_most_a_hundred if {
 	shown := risk_in(there, low)
 	shown.score == 100
 	sum([one.points | some one in shown.contributions]) == 114
-}
-
-# One more approval than otherwise above the threshold, and none at it.
-test_risk_threshold_at_issue if every row in [
-	[draft_low, 15, 0], [draft_low, 14, 1], [draft_medium, 30, 1], [draft_medium, 29, 2], [draft_high, 55, 2], [draft_high, 54, 3], [draft_critical, 74, 3],
-] {
-	answer := ask("draft", row[0], overlaid({"risk_threshold": row[1]}))
-	[answer.allow, answer.requirement.required] == [true, row[2]]
 }
 
 dual := signed(drop(medium, "/poa/leg/approval"), ["alice", "bob"])
@@ -91,18 +73,6 @@ test_risk_threshold_at_the_call if every row in [
 	decision := call_in(overlaid({"risk_threshold": row[1]}), row[0])
 	decision.reason == row[2]
 	{"shown" | "risk:threshold" in decision.matched} == {"shown" | row[1] in [14, 29, 54]}
-}
-
-test_risk_strictest_threshold_applies if every row in [
-	[{"risk": {"threshold": 29}}, "risk_threshold"], [{"environments": {"production": {"risk_threshold": 29}}}, "risk_threshold"],
-	[{"environments": {"staging": {"risk_threshold": 29}}}, "ok"],
-	[{"workspaces": {"default": {"team": "payments"}}, "teams": {"payments": {"risk_threshold": 29}}}, "risk_threshold"],
-	[{"workspaces": {"default": {"team": "payments", "risk_threshold": 90}}, "teams": {"payments": {"risk_threshold": 29}}}, "risk_threshold"],
-	[{"workspaces": {"default": {"team": "payments", "risk_threshold": 29}}, "teams": {"payments": {"risk_threshold": 90}}}, "risk_threshold"],
-	[{"workspaces": {"default": {"team": "payments"}}, "teams": {"sales": {"risk_threshold": 29}}}, "ok"],
-	[{"risk": {"threshold": 99}}, "ok"],
-] {
-	call_in(changed(row[0]), medium).reason == row[1]
 }
 
 test_risk_is_no_reason_where_no_threshold_applies if rules_of(call(put(drop(medium, "/poa/leg/approval"), "/approvals", []))) == ["approval_missing"]

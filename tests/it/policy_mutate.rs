@@ -171,3 +171,31 @@ fn a_fixed_sample_of_mutants_of_the_shipped_policy_is_noticed_by_its_tests() {
     let tried = ran["total"]["mutants"].as_u64().unwrap() + ran["total"]["stillborn"].as_u64().unwrap();
     assert_eq!((tried, &ran["partial"]), (30, &true.into()), "{ran:#}");
 }
+
+/// They are no part of the bundle: no activation waits for them.
+#[test]
+fn further_tests_beside_the_bundle_are_asked_too_and_are_tests_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, beside) = (folder.path().join("pol"), folder.path().join("pol.tests"));
+    fs::rename(copied().keep(), &here).unwrap();
+    fs::create_dir(&beside).unwrap();
+    let alone = mutate(&here, &["--file", "poa.rego", "--format", "json"]);
+    let at_the_limit = "package atb.poa_test\n\n\
+        test_the_limit_may if poa.decision == permit with input as asked(holder, 100)\n";
+    fs::write(beside.join("limit_test.rego"), at_the_limit).unwrap();
+    let with_them = mutate(&here, &["--file", "poa.rego", "--format", "json"]);
+    let left = |output: &Output| survivors(&serde_json::from_slice(&output.stdout).unwrap());
+    let noticed: Vec<_> = left(&alone).into_iter().filter(|one| !left(&with_them).contains(one)).collect();
+    assert_eq!(noticed, ["policy/poa.rego:36:47 <= -> <"]);
+
+    let other = folder.path().join("other");
+    fs::rename(&beside, &other).unwrap();
+    assert_eq!(left(&mutate(&here, &["--file", "poa.rego", "--format", "json"])), left(&alone));
+    let named = ["--file", "poa.rego", "--format", "json", "--tests", other.to_str().unwrap()];
+    assert_eq!(left(&mutate(&here, &named)), left(&with_them));
+
+    fs::write(other.join("allow.rego"), "package atb.more\n").unwrap();
+    let refused = mutate(&here, &["--tests", other.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("allow.rego` is no test"), "{said}");
+}

@@ -155,6 +155,8 @@ impl Checkout {
     fn of(request: &PullRequest) -> Result<Self, String> {
         let here = Self(tempfile::tempdir().unwrap());
         copy(&root().join("opa"), &here.base());
+        // Found by its name where the mutation tool looks for it.
+        copy(&root().join("opa.tests"), &here.tests());
         request.before.iter().try_for_each(|edit| edit.apply(&here.base()))?;
         copy(&here.base(), &here.candidate());
         request.edits.iter().try_for_each(|edit| edit.apply(&here.candidate()))?;
@@ -172,6 +174,11 @@ impl Checkout {
         self.0.path().join("opa")
     }
 
+    /// The tables that are no part of the bundle.
+    fn tests(&self) -> PathBuf {
+        self.0.path().join("opa.tests")
+    }
+
     fn accept(&self) -> PathBuf {
         self.0.path().join("accept.yaml")
     }
@@ -184,7 +191,7 @@ impl Checkout {
             Tool::Check => command.args(["check", "--strict", "--no-notes"]).arg(&candidate),
             Tool::Test => {
                 let only = request.run.iter().flat_map(|run| ["-r", run.as_str()]);
-                command.args(["test", "-v"]).args(only).arg(&candidate)
+                command.args(["test", "-v"]).args(only).arg(&candidate).arg(self.tests())
             }
             Tool::Mutate => {
                 let only = request.rule.iter().flat_map(|rule| ["--rule", rule.as_str()]);

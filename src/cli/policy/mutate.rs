@@ -4,15 +4,19 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 
 use super::files;
 use crate::cli::output;
+use crate::domain::policy::bundle::BundleFiles;
 use crate::service::toolchain::mutate::{self, Options, accept, report};
 
 /// What the accept file beside a bundle's folder is called, after the folder's name. In the folder OPA would load it.
 const ACCEPT_SUFFIX: &str = ".mutants.yaml";
+/// What the folder of further tests beside a bundle's folder is called, after it. In the folder every activation would run
+/// them.
+const TESTS_SUFFIX: &str = ".tests";
 
 /// Change the policy in small ways, one at a time, and report the changes that no test notices.
 #[derive(Debug, clap::Args)]
@@ -49,6 +53,9 @@ pub(super) struct Args {
     /// Mutants that may survive, each with a reason; `opa.mutants.yaml` beside the folder `opa` where it is there.
     #[arg(long, value_name = "FILE")]
     accept: Option<PathBuf>,
+    /// A folder of further tests, which are not the bundle's own; `opa.tests` beside the folder `opa` where it is there.
+    #[arg(long, value_name = "DIR")]
+    tests: Option<PathBuf>,
     /// Threads; as many as the machine has without it.
     #[arg(short = 'j', long, value_name = "N")]
     jobs: Option<usize>,
@@ -72,16 +79,32 @@ enum Format {
     Markdown,
 }
 
-/// The accept file that belongs to the bundle at `path`, if there is one.
-fn beside(path: &Path) -> Option<PathBuf> {
+/// What stands beside the bundle at `path` under its name with `suffix`.
+fn beside(path: &Path, suffix: &str) -> Option<PathBuf> {
     let mut name = path.canonicalize().ok()?.into_os_string();
-    name.push(ACCEPT_SUFFIX);
-    Some(PathBuf::from(name)).filter(|file| file.is_file())
+    name.push(suffix);
+    Some(PathBuf::from(name))
+}
+
+/// The bundle's files and those of the further tests, which may hold nothing else: it would be changed as policy.
+fn with_tests(files: BundleFiles, tests: &Path) -> anyhow::Result<BundleFiles> {
+    let (_, further) = files::read(Some(tests), Path::new(""))?;
+    if let Some((odd, _)) = further.iter().find(|(name, _)| !name.ends_with("_test.rego")) {
+        bail!("`{}` is no test: name the files `…_test.rego`", tests.join(odd).display());
+    }
+    let owned = |(name, content): (&str, &[u8])| (name.to_owned(), content.to_vec());
+    let all = files.iter().chain(further.iter()).map(owned);
+    BundleFiles::new(all).with_context(|| format!("the tests `{}`", tests.display()))
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (path, files) = files::read(args.path.as_deref(), &args.config)?;
-    let accept_file = args.accept.clone().or_else(|| beside(&path));
+    let tests = args.tests.clone().or_else(|| beside(&path, TESTS_SUFFIX).filter(|folder| folder.is_dir()));
+    let files = match &tests {
+        Some(tests) => with_tests(files, tests)?,
+        None => files,
+    };
+    let accept_file = args.accept.clone().or_else(|| beside(&path, ACCEPT_SUFFIX).filter(|file| file.is_file()));
     let accepted = match &accept_file {
         None => Vec::new(),
         Some(file) => {

@@ -147,6 +147,7 @@ fn the_shipped_policy_passes_is_covered_and_its_cases_fit_their_schema() {
     assert!(report["coverage"].as_f64().unwrap() >= 98.0);
     let cases = std::fs::read_to_string(root().join("opa/policy/cases/calls_cases.yaml")).unwrap();
     fits("policy-cases", &serde_saphyr::from_str::<Value>(&cases).unwrap());
+    policy(root(), &["test", "opa", "opa.tests"]).ok();
     let listed = policy(root(), &["test", "--format", "json", "-r", "^cases\\.", "opa"]).ok();
     assert!(rows(&listed).len() >= 5);
 }
