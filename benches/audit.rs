@@ -28,7 +28,7 @@ use atb::service::ports::{AuditLog as _, AuditQuestion, Order};
 use criterion::{Criterion, criterion_group, criterion_main};
 use ed25519_dalek::SigningKey;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::runtime::Runtime;
 
 const AGENTS: u64 = 1000;
@@ -83,50 +83,89 @@ async fn fill(path: &Path, records: u64) {
     store.await.unwrap().close().await.unwrap();
     let options = SqliteConnectOptions::new().filename(path);
     let options = options.journal_mode(SqliteJournalMode::Memory).synchronous(SqliteSynchronous::Off);
-    let mut conn = options.connect().await.unwrap();
-    sqlx::query("DROP INDEX entry_agent").execute(&mut conn).await.unwrap();
-    let mut checkpoint = 0;
-    for first in (0..records).step_by(50_000) {
-        let mut tx = conn.begin().await.unwrap();
-        for n in first..(first + 50_000).min(records) {
-            let at = Timestamp::from_millis(
-                START + u64::try_from(u128::from(SPAN) * u128::from(n) / u128::from(records)).unwrap(),
-            );
-            insert(&mut tx, n, &entry(n, at)).await;
-            if at.as_millis() >= checkpoint + 60_000 {
-                checkpoint = at.as_millis();
-                let kept =
-                    "INSERT OR REPLACE INTO checkpoint (size, at_ms, frontier, note) VALUES (?, ?, zeroblob(300), '')";
-                let size = i64::try_from(n + 1).unwrap();
-                sqlx::query(kept).bind(size).bind(i64::try_from(checkpoint).unwrap()).execute(&mut *tx).await.unwrap();
-            }
-        }
-        tx.commit().await.unwrap();
+    let mut conn = options.pragma("cache_size", "-262144").connect().await.unwrap();
+    // Indexes are made at the end, in one pass each.
+    let indexes: Vec<(String, String)> =
+        sqlx::query_as("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'entry'")
+            .fetch_all(&mut conn)
+            .await
+            .unwrap();
+    for (name, _) in &indexes {
+        sqlx::query(AssertSqlSafe(format!("DROP INDEX {name}"))).execute(&mut conn).await.unwrap();
     }
-    sqlx::query("CREATE INDEX entry_agent ON entry (agent) WHERE agent IS NOT NULL").execute(&mut conn).await.unwrap();
+    let (parts, mut made) = tokio::sync::mpsc::channel(4);
+    let maker = std::thread::spawn(move || {
+        for first in (0..records).step_by(PART) {
+            let part: Vec<Row> = (first..(first + PART as u64).min(records)).map(|n| row(n, records)).collect();
+            parts.blocking_send(part).unwrap();
+        }
+    });
+    let mut checkpoint = 0;
+    let mut tx = conn.begin().await.unwrap();
+    while let Some(part) = made.recv().await {
+        let (last, at) = part.last().map(|row| (row.seq, row.at)).unwrap();
+        insert(&mut tx, part).await;
+        // One a minute of the 90 days, as far as the parts of a short record are apart.
+        if at >= checkpoint + 60_000 {
+            checkpoint = at;
+            let kept =
+                "INSERT OR REPLACE INTO checkpoint (size, at_ms, frontier, note) VALUES (?, ?, zeroblob(300), '')";
+            sqlx::query(kept).bind(last + 1).bind(at).execute(&mut *tx).await.unwrap();
+        }
+        if last % 100_000 < PART as i64 {
+            tx.commit().await.unwrap();
+            tx = conn.begin().await.unwrap();
+        }
+    }
+    tx.commit().await.unwrap();
+    maker.join().unwrap();
+    for (_, sql) in indexes {
+        sqlx::query(AssertSqlSafe(sql)).execute(&mut conn).await.unwrap();
+    }
     conn.close().await.unwrap();
 }
 
-async fn insert(tx: &mut SqliteConnection, n: u64, entry: &Entry) {
-    let (body, subject) = (entry.to_bytes(), &entry.subject);
-    sqlx::query(
+/// Rows of one statement; a checkpoint is kept behind them.
+const PART: usize = 100;
+
+struct Row {
+    seq: i64,
+    at: i64,
+    entry: Entry,
+    body: Vec<u8>,
+    leaf: Vec<u8>,
+}
+
+fn row(n: u64, records: u64) -> Row {
+    let at = START + u64::try_from(u128::from(SPAN) * u128::from(n) / u128::from(records)).unwrap();
+    let entry = entry(n, Timestamp::from_millis(at));
+    let body = entry.to_bytes();
+    let leaf = LeafHash::of(&body).as_bytes().to_vec();
+    Row { seq: i64::try_from(n).unwrap(), at: i64::try_from(at).unwrap(), entry, body, leaf }
+}
+
+async fn insert(tx: &mut SqliteConnection, rows: Vec<Row>) {
+    let values = vec!["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"; rows.len()].join(", ");
+    let mut query = sqlx::query(AssertSqlSafe(format!(
         "INSERT INTO entry (seq, event_type, at_ms, agent, act, reason, jti, decision_id, workspace, body, leaf) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(i64::try_from(n).unwrap())
-    .bind(entry.event_type.as_str())
-    .bind(i64::try_from(entry.at.as_millis()).unwrap())
-    .bind(subject.agent.as_ref().map(ToString::to_string))
-    .bind(subject.act.as_ref().map(ToString::to_string))
-    .bind(subject.reason.clone())
-    .bind(subject.jti.map(|id| id.as_bytes().to_vec()))
-    .bind(subject.decision_id.map(|id| id.as_bytes().to_vec()))
-    .bind(entry.workspace.to_string())
-    .bind(body.clone())
-    .bind(LeafHash::of(&body).as_bytes().to_vec())
-    .execute(tx)
-    .await
-    .unwrap();
+         VALUES {values}"
+    )));
+    for row in rows {
+        let subject = &row.entry.subject;
+        query = query
+            .bind(row.seq)
+            .bind(row.entry.event_type.as_str())
+            .bind(row.at)
+            .bind(subject.agent.as_ref().map(ToString::to_string))
+            .bind(subject.act.as_ref().map(ToString::to_string))
+            .bind(subject.reason.clone())
+            .bind(subject.jti.map(|id| id.as_bytes().to_vec()))
+            .bind(subject.decision_id.map(|id| id.as_bytes().to_vec()))
+            .bind(row.entry.workspace.to_string())
+            .bind(row.body)
+            .bind(row.leaf);
+    }
+    query.execute(tx).await.unwrap();
 }
 
 /// Every page of a question; how many entries there were.

@@ -6,6 +6,7 @@ mod publishing;
 mod sinks;
 mod waiting;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -25,13 +26,13 @@ use prometheus_client::registry::{Registry, Unit};
 use self::described::Described;
 use crate::domain::approval::{Challenge, Summary};
 use crate::domain::id::{ChallengeId, DecisionId};
-use crate::domain::ledger::{CallKey, Checkpoint, Entry, EventType, Outcome, Receipt};
+use crate::domain::ledger::{CallKey, Checkpoint, Entry, EventType, Openings, Outcome, Receipt};
 use crate::domain::leg::Withdrawal;
 use crate::domain::time::Timestamp;
 use crate::service::notifier::DeliveryOutcome;
 use crate::service::ports::{
-    AdvanceError, AllowedCalls, Burn, BurnError, ChallengeQuery, Challenges, EntryFilter, Ledger, StoreError, Stored,
-    Viewer, WithdrawalStore,
+    AdvanceError, AllowedCalls, AuditLog, AuditPage, AuditQuestion, Burn, BurnError, ChallengeQuery, Challenges,
+    EntryFilter, Ledger, StoreError, Stored, Viewer, WithdrawalStore,
 };
 
 pub use policy::PolicyMetrics;
@@ -53,6 +54,11 @@ struct OutcomeLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReadLabels {
+    result: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -82,6 +88,7 @@ pub struct Metrics {
     events: Family<EventLabels, Counter>,
     outcomes: Family<OutcomeLabels, Counter>,
     refused_writes: Counter,
+    audit_reads: Family<ReadLabels, Counter>,
     handshake_failures: Family<ReasonLabels, Counter>,
     requests: Family<RequestLabels, Histogram>,
     commit: Histogram,
@@ -109,6 +116,7 @@ impl Metrics {
             events: Family::default(),
             outcomes: Family::default(),
             refused_writes: Counter::default(),
+            audit_reads: Family::default(),
             handshake_failures: Family::default(),
             requests: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_25, 2.0, 15))),
             commit: seconds(),
@@ -145,6 +153,11 @@ impl Metrics {
             "ledger_refused_writes",
             "Writes that the ledger did not take (queue full or store unavailable)",
             metrics.refused_writes.clone(),
+        );
+        registry.register(
+            "audit_reads",
+            "Pages of the record that auditors asked a door for, by whether they were answered",
+            metrics.audit_reads.clone(),
         );
         registry.register(
             "handshake_failures",
@@ -286,6 +299,16 @@ impl<S> Metered<S> {
 }
 
 #[async_trait]
+impl<S: AuditLog> AuditLog for Metered<S> {
+    async fn page(&self, question: &AuditQuestion) -> Result<AuditPage, StoreError> {
+        let page = self.inner.page(question).await;
+        let result = if page.is_ok() { "ok" } else { "failed" };
+        self.metrics.audit_reads.get_or_create(&ReadLabels { result }).inc();
+        page
+    }
+}
+
+#[async_trait]
 impl<S: Ledger> Ledger for Metered<S> {
     async fn record(&self, entry: Entry) -> Result<Receipt, StoreError> {
         let written = Written::of(&entry);
@@ -337,6 +360,10 @@ impl<S: Ledger> Ledger for Metered<S> {
 
     async fn entries(&self, from: u64, limit: u32, filter: &EntryFilter) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         self.inner.entries(from, limit, filter).await
+    }
+
+    async fn openings(&self, first: u64, last: u64) -> Result<BTreeMap<u64, Openings>, StoreError> {
+        self.inner.openings(first, last).await
     }
 
     async fn writable(&self) -> Result<(), StoreError> {

@@ -18,6 +18,9 @@ use crate::service::ports::{Clock as _, Ledger as _};
 const EXPIRY_EVERY: Duration = Duration::from_secs(1);
 /// How often mandates that cannot verify any more are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// How much longer than a mandate verifies it is remembered: who sets the clock forth by an hour, and back, must not make
+/// a spent mandate good again.
+const CLOCK_SLACK: Duration = Duration::from_secs(7200);
 /// How often what waits is looked at for the metrics.
 const WAITING_EVERY: Duration = Duration::from_secs(5);
 /// How often refused connections are written down.
@@ -44,7 +47,7 @@ pub(super) fn start(
     tasks.spawn(every(PRUNE_EVERY, stopping.clone(), move || {
         let core = Arc::clone(&pruned);
         async move {
-            if let Err(error) = core.store.prune_burned(core.clock.now()).await {
+            if let Err(error) = core.store.prune_burned(core.clock.now().minus(CLOCK_SLACK)).await {
                 tracing::warn!(error = %error, "burned mandates could not be pruned; tried again");
             }
         }

@@ -168,7 +168,7 @@ impl App {
         };
         let withdrawn = LegWithdrawals::open(config.legal_officers.clone(), ports).await;
         let ports =
-            AuditPorts { log: sqlite.clone(), ledger: store.clone(), clock: clock.clone(), entropy: entropy.clone() };
+            AuditPorts { log: store.clone(), ledger: store.clone(), clock: clock.clone(), entropy: entropy.clone() };
         let audit = Arc::new(AuditReads::new(config.auditors.clone(), ports));
         let core = Arc::new(Core {
             audit,

@@ -3,6 +3,7 @@
 mod case;
 mod checkpoint;
 mod conditions;
+mod erase;
 mod export;
 mod line;
 mod prove;
@@ -61,6 +62,9 @@ enum AuditCommand {
         atb audit verify case.zip --key ledger.vkey"
     )]
     Case(case::Args),
+    /// Erase the salts and clear values of one case or one person; the entries stay and verify. The service is stopped.
+    #[command(after_help = erase::EXAMPLES)]
+    Erase(erase::Args),
     /// Put sealed blocks into an archive and read them back; with --delete-before also take old entries out of the ledger.
     #[command(after_help = "EXAMPLES:\n  atb audit archive --config ./dev/atb.toml --to file:///srv/atb-archive\n  \
         atb audit archive --config /etc/atb/atb.toml --to bucket --delete-before 2019-11-01T00:00:00Z")]
@@ -94,6 +98,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         AuditCommand::Checkpoint(args) => checkpoint::run(args).await,
         AuditCommand::Prove(args) => prove::run(args).await,
         AuditCommand::Case(args) => case::run(args).await,
+        AuditCommand::Erase(args) => erase::run(args).await,
         AuditCommand::Archive(args) => super::audit_archive::run(args).await,
     }
 }

@@ -3,11 +3,13 @@
 //! Whether the record verifies is asked of [`verify_log`](super::auditor::verify_log) by the caller, because that reads
 //! all of it and a door may not have the time.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use crate::domain::governance::{Integrity, Report, Tally};
 use crate::domain::id::WorkspaceId;
-use crate::domain::ledger::Entry;
+use crate::domain::ledger::{Entry, Openings};
 use crate::domain::time::Timestamp;
 
 use super::ports::{EntryFilter, Ledger, StoreError};
@@ -52,12 +54,19 @@ pub enum ReportError {
 pub trait Entries: Send + Sync {
     /// Entries with `seq >= from` that match, oldest first, at most `limit`.
     async fn page(&self, from: u64, limit: u32, filter: &EntryFilter) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
+
+    /// What opens commitments of the entries `first..=last`, as far as it was not erased.
+    async fn openings(&self, first: u64, last: u64) -> Result<BTreeMap<u64, Openings>, StoreError>;
 }
 
 #[async_trait]
 impl Entries for dyn Ledger {
     async fn page(&self, from: u64, limit: u32, filter: &EntryFilter) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         self.entries(from, limit, filter).await
+    }
+
+    async fn openings(&self, first: u64, last: u64) -> Result<BTreeMap<u64, Openings>, StoreError> {
+        Ledger::openings(self, first, last).await
     }
 }
 
@@ -77,8 +86,16 @@ pub async fn report<E: Entries + ?Sized>(question: Question, record: &E) -> Resu
     loop {
         let rows = record.page(next, PAGE, &filter).await?;
         let full = rows.len() >= PAGE as usize;
+        let (first, last) = (rows.first().map_or(0, |row| row.0), rows.last().map_or(0, |row| row.0));
+        let openings = record.openings(first, last).await?;
         for (seq, body) in rows {
-            let entry: Entry = serde_json::from_slice(&body).map_err(|_| ReportError::Unreadable(seq))?;
+            let mut entry: Entry = serde_json::from_slice(&body).map_err(|_| ReportError::Unreadable(seq))?;
+            // The same question asked again is known by its digest; each entry has its own commitment to it.
+            if let Some(commitment) = entry.subject.request_digest
+                && let Some(digest) = openings.get(&seq).and_then(|openings| openings.request(commitment))
+            {
+                entry.subject.request_digest = Some(digest);
+            }
             tally.add(&entry);
             next = seq + 1;
         }

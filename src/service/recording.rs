@@ -84,6 +84,18 @@ pub fn note(subject: &mut Subject, document: KeptDocument, jws: &str) {
     subject.detail.insert(document.digest_member().to_owned(), digest.to_string());
 }
 
+/// Puts a salted commitment in the place of the request's digest, from which parameters with few values could be guessed,
+/// and keeps what opens it. For a subject that is about to become an entry, once.
+#[must_use]
+pub fn hide_request(mut subject: Subject, entropy: &dyn Entropy) -> Subject {
+    if let Some(digest) = subject.request_digest {
+        let mut openings = subject.openings.as_deref().cloned().unwrap_or_else(|| Openings::none(salt(entropy)));
+        subject.request_digest = Some(openings.commit_request(digest));
+        subject.openings = Some(Arc::new(openings));
+    }
+    subject
+}
+
 fn salt(entropy: &dyn Entropy) -> Salt {
     let mut bytes = [0; 16];
     let random = entropy.bytes().into_iter().chain(entropy.bytes());

@@ -23,6 +23,7 @@ mod decide;
 mod demo;
 mod documentation;
 mod enforce;
+mod erase;
 mod events;
 mod faults;
 mod faults_store;

@@ -67,6 +67,7 @@ impl Forget {
                     .bind(millis(self.audit_before));
                 done.execute(&mut *tx).await?;
             }
+            sqlx::query("DELETE FROM allowed_block WHERE idx = ?").bind(number(block)).execute(&mut *tx).await?;
             sqlx::query(
                 "INSERT INTO archived_block (idx, at_ms, place) SELECT ?1, ?2, ?3 \
                  WHERE (SELECT count(*) FROM entry WHERE seq >= ?4 AND seq < ?5) < 256 ON CONFLICT DO NOTHING",

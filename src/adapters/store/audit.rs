@@ -22,6 +22,7 @@ use super::reader::{SqliteReader, failed, unsigned};
 use super::rows::{millis, number};
 use super::sqlite::SqliteStore;
 use crate::domain::ledger::query::{BundleName, IdPattern, Query};
+use crate::domain::time::Timestamp;
 use crate::service::ports::{AuditLog, AuditPage, AuditQuestion, Found, MAX_AUDIT_PAGE, Order, StoreError};
 
 /// Entries that one statement looks at.
@@ -93,6 +94,12 @@ impl SqliteReader {
         let number = |size: Option<i64>| size.and_then(|size| u64::try_from(size).ok());
         let end = number(end).unwrap_or(head).min(head);
         Ok((head, number(start).unwrap_or(0).min(end)..end))
+    }
+
+    /// How many entries there are, and one before which none was written at `since` or later.
+    pub(super) async fn written_since(&self, since: Timestamp) -> Result<(u64, u64), StoreError> {
+        let (size, span) = self.span(&Query { since: Some(since), ..Query::default() }).await?;
+        Ok((size, span.start))
     }
 
     async fn neighbour(&self, sql: &'static str, size: i64) -> Result<Option<i64>, StoreError> {

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use sqlx::AssertSqlSafe;
-use sqlx::query::Query;
-use sqlx::sqlite::{Sqlite, SqliteArguments};
+
+use super::transaction::Statements;
 
 /// Rows a statement at the most; SQLite takes 32,766 values a statement.
-const MOST: usize = 96;
+pub(super) const MOST: usize = 96;
 
 /// One kind of statement: the text for `n` rows at `n - 1`.
 #[derive(Debug, Clone)]
@@ -19,8 +19,13 @@ pub(super) struct Batch(Vec<Arc<str>>);
 impl Batch {
     /// `INSERT INTO … VALUES` with `columns` values a row.
     pub(super) fn insert(head: &str, columns: usize) -> Self {
+        Self::insert_between("", head, columns, "")
+    }
+
+    /// As [`Batch::insert`], between other statements.
+    pub(super) fn insert_between(before: &str, head: &str, columns: usize, after: &str) -> Self {
         let row = format!("({})", vec!["?"; columns].join(","));
-        Self::new(|rows| format!("{head} VALUES {}", vec![row.as_str(); rows].join(",")))
+        Self::new(|rows| format!("{before}{head} VALUES {}{after}", vec![row.as_str(); rows].join(",")))
     }
 
     /// `… IN (…)`. To be run by [`Batch::over`].
@@ -33,10 +38,7 @@ impl Batch {
     }
 
     /// The statements that together take exactly `rows` rows, and how many each takes.
-    pub(super) fn exact(
-        &self,
-        mut rows: usize,
-    ) -> impl Iterator<Item = (usize, Query<'static, Sqlite, SqliteArguments>)> {
+    pub(super) fn exact(&self, mut rows: usize) -> impl Iterator<Item = (usize, Statements)> {
         std::iter::from_fn(move || {
             let size = rows.min(MOST);
             let sql = self.0.get(size.checked_sub(1)?)?;
@@ -45,8 +47,13 @@ impl Batch {
         })
     }
 
+    /// The text for `rows` rows, of which there are at least one and at most [`MOST`].
+    pub(super) fn of(&self, rows: usize) -> Option<Statements> {
+        self.0.get(rows.checked_sub(1)?).map(statement)
+    }
+
     /// For each part of `keys` a statement with the part's keys bound.
-    pub(super) fn over(&self, keys: &[[u8; 16]]) -> impl Iterator<Item = Query<'static, Sqlite, SqliteArguments>> {
+    pub(super) fn over(&self, keys: &[[u8; 16]]) -> impl Iterator<Item = Statements> {
         keys.chunks(MOST).filter_map(|part| {
             let sql = self.0.get(part.len().checked_sub(1)?)?;
             Some(part.iter().fold(statement(sql), |query, key| query.bind(key.to_vec())))
@@ -55,7 +62,7 @@ impl Batch {
 }
 
 /// The texts are made of constants above, never of input.
-fn statement(sql: &Arc<str>) -> Query<'static, Sqlite, SqliteArguments> {
+fn statement(sql: &Arc<str>) -> Statements {
     sqlx::query(AssertSqlSafe(Arc::clone(sql)))
 }
 

@@ -1,8 +1,10 @@
 //! One group of requests as one transaction.
 //!
 //! ```text
-//! BEGIN IMMEDIATE ▶ which keys are spent? ▶ challenges ▶ burned ▶ entries ▶ tiles, nodes ▶ head (signed) ▶ COMMIT
+//! BEGIN IMMEDIATE ▶ which keys are spent? ▶ challenges ▶ burned ▶ tiles, nodes ▶ entries ▶ head (signed) ▶ COMMIT
 //! ```
+//!
+//! A group of nothing but entries is one round trip to SQLite's thread ([`super::transaction`]).
 //!
 //! Requests are taken in order of arrival and see the effects of those before them, so that of two burns of one key in
 //! one group the second is a replay. Nothing outside the transaction changes here; the caller replaces its state by
@@ -11,18 +13,21 @@
 use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
+use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Connection as _, Row as _};
 
-use super::batch::Batch;
+use super::allowed::{AllowedCall, block_of};
+use super::batch::{Batch, MOST};
 use super::life::succeed;
 use super::op::{Answer, Op, Prepared};
 use super::openings::OpeningRow;
-use super::rows::{advance_challenge, insert_nodes, millis, number, open_challenge, prune};
+use super::rows::{advance_challenge, insert_nodes, insert_tiles, millis, number, open_challenge, prune};
+use super::transaction::{BEGIN, Failed, Statements, Transaction};
 use super::withdrawals;
 use crate::domain::id::{ChallengeId, DecisionId, Sha256Digest};
-use crate::domain::ledger::{Checkpoint, Entry, LogKey, Origin, Receipt, Subtree};
+use crate::domain::ledger::{Checkpoint, LogKey, Origin, ReceiptDraft, Subtree};
 use crate::domain::time::Timestamp;
 use crate::service::auditor::{BLOCK, BLOCK_LEVEL, Edge};
 use crate::service::ports::Burn;
@@ -41,6 +46,8 @@ pub(super) struct Log {
     /// When the last kept checkpoint was written.
     /// Milliseconds; 0 when there is none.
     pub(super) history_at: u64,
+    /// The allowed calls of the block that is not full.
+    pub(super) allowed: Vec<Arc<AllowedCall>>,
 }
 
 /// A group that is durable.
@@ -49,14 +56,8 @@ pub(super) struct Committed {
     pub(super) checkpoint: Checkpoint,
     pub(super) answers: Vec<Answer>,
     pub(super) challenges: Vec<ChallengeId>,
-}
-
-/// A group that was not written.
-pub(super) enum GroupError {
-    /// The transaction was rolled back.
-    RolledBack(sqlx::Error),
-    /// It may be durable or not.
-    Unknown(sqlx::Error),
+    /// Of its entries, and what opens them.
+    pub(super) bytes: usize,
 }
 
 /// Who signs the checkpoints, and the statements.
@@ -64,27 +65,43 @@ pub(super) enum GroupError {
 pub(super) struct Scribe {
     pub(super) key: LogKey,
     pub(super) origin: Origin,
+    /// Entries; the last of a group with the head and `COMMIT`; those of a group that is nothing but entries.
     entries: Batch,
+    last_entries: Batch,
+    only_entries: Batch,
     openings: Batch,
     burned: Batch,
     spent: Batch,
+    first_spent: Batch,
     settle: Batch,
+    #[cfg(test)]
+    pub(super) faults: Arc<super::fault::Faults>,
 }
+
+const ENTRY: &str = "INSERT INTO entry (seq, event_type, at_ms, agent, act, reason, jti, challenge_id, decision_id, \
+                     workspace, body, leaf)";
+const ENTRY_COLUMNS: usize = 12;
+const SPENT: &str = "SELECT key FROM burned WHERE key";
+/// The newest checkpoint, in the transaction of the entries that it covers.
+const HEAD: &str = "UPDATE head SET size = ?, frontier = ?, note = ? WHERE id = 1; COMMIT";
+const FIRST_HEAD: &str = "BEGIN IMMEDIATE; UPDATE head SET size = ?, frontier = ?, note = ? WHERE id = 1; COMMIT";
 
 impl Scribe {
     pub(super) fn new(key: LogKey, origin: Origin) -> Self {
+        let tail = format!("; {HEAD}");
         Self {
             key,
             origin,
-            entries: Batch::insert(
-                "INSERT INTO entry (seq, event_type, at_ms, agent, act, reason, jti, challenge_id, decision_id, \
-                 workspace, body, leaf)",
-                12,
-            ),
+            entries: Batch::insert(ENTRY, ENTRY_COLUMNS),
+            last_entries: Batch::insert_between("", ENTRY, ENTRY_COLUMNS, &tail),
+            only_entries: Batch::insert_between(BEGIN, ENTRY, ENTRY_COLUMNS, &tail),
             openings: Batch::insert("INSERT INTO opening (seq, at_ms, salt, body)", 4),
             burned: Batch::insert("INSERT INTO burned (key, expires_at, decision_seq, in_doubt)", 4),
-            spent: Batch::keys("SELECT key FROM burned WHERE key"),
+            spent: Batch::keys(SPENT),
+            first_spent: Batch::keys(&format!("{BEGIN}{SPENT}")),
             settle: Batch::keys("UPDATE burned SET in_doubt = 0 WHERE in_doubt = 1 AND key"),
+            #[cfg(test)]
+            faults: Arc::default(),
         }
     }
 
@@ -98,26 +115,26 @@ impl Scribe {
         ops: Vec<Op>,
         now: Timestamp,
         keep: bool,
-    ) -> BoxFuture<'a, Result<Committed, GroupError>> {
+    ) -> BoxFuture<'a, Result<Committed, Failed>> {
         Box::pin(async move {
-            let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.map_err(GroupError::Unknown)?;
-            match self.write_in(&mut tx, log, ops, now, keep).await {
-                Ok(group) => {
-                    // From here on the group may be durable although the answer says otherwise.
-                    tx.commit().await.map_err(GroupError::Unknown)?;
-                    Ok(group.committed())
-                }
-                Err(error) => match tx.rollback().await {
-                    Ok(()) => Err(GroupError::RolledBack(error)),
-                    Err(_) => Err(GroupError::Unknown(error)),
-                },
-            }
+            let mut tx = Transaction::on(conn);
+            let mut written = match self.write_in(&mut tx, log, ops, now, keep).await {
+                Ok(written) => written,
+                Err(error) => return tx.fail(error).await,
+            };
+            let (last, count) = self.last(&mut written, tx.is_open());
+            #[cfg(test)]
+            self.faults.strike(tx, last, count).await?;
+            #[cfg(not(test))]
+            tx.commit(last, count).await?;
+            Ok(written.committed())
         })
     }
 
+    /// Everything but the last entries and the head.
     async fn write_in(
         &self,
-        tx: &mut SqliteConnection,
+        tx: &mut Transaction<'_>,
         log: &Log,
         ops: Vec<Op>,
         now: Timestamp,
@@ -130,116 +147,139 @@ impl Scribe {
         }
         self.insert_burned(tx, &group.burns).await?;
         for statement in self.settle.over(&group.settled) {
-            statement.execute(&mut *tx).await?;
+            statement.execute(tx.inside().await?).await?;
         }
         self.insert_openings(tx, std::mem::take(&mut group.openings)).await?;
-        let entries = self.insert_entries(tx, group.rows).await?;
-        insert_nodes(tx, &group.tiles, &group.nodes).await?;
-        let mut log = group.log;
-        let checkpoint = self.sign_head(tx, &mut log, now, keep).await?;
-        Ok(Written { log, checkpoint, entries, verdicts: group.verdicts, challenges: group.challenges })
+        if !group.tiles.is_empty() {
+            insert_tiles(tx.inside().await?, &group.tiles).await?;
+            insert_nodes(tx.inside().await?, &group.nodes).await?;
+        }
+        let (receipts, rows) = self.insert_entries(tx, group.rows).await?;
+        let frontier = &group.log.edge.frontier;
+        let checkpoint = self.key.sign(&self.origin, frontier.size(), frontier.root());
+        if keep || now.as_millis().abs_diff(group.log.history_at) >= HISTORY_MILLIS {
+            keep_checkpoint(tx.inside().await?, &group.log, &checkpoint, now).await?;
+            group.log.history_at = now.as_millis();
+        }
+        Ok(Written {
+            log: group.log,
+            checkpoint,
+            receipts,
+            rows,
+            verdicts: group.verdicts,
+            challenges: group.challenges,
+            bytes: group.bytes,
+        })
     }
 
-    async fn spent_keys(&self, tx: &mut SqliteConnection, ops: &[Op]) -> Result<HashSet<Key>, sqlx::Error> {
+    async fn spent_keys(&self, tx: &mut Transaction<'_>, ops: &[Op]) -> Result<HashSet<Key>, sqlx::Error> {
         let keys: Vec<Key> = ops.iter().flat_map(spent_by).collect();
+        let (first, rest) = keys.split_at(keys.len().min(MOST));
+        let mut rows = Vec::new();
+        for statement in self.first_spent.over(first) {
+            rows = tx.begin_with(statement).await?;
+        }
+        for statement in self.spent.over(rest) {
+            rows.append(&mut statement.fetch_all(tx.inside().await?).await?);
+        }
         let mut spent = HashSet::new();
-        for statement in self.spent.over(&keys) {
-            for row in statement.fetch_all(&mut *tx).await? {
-                let key: &[u8] = row.try_get(0)?;
-                spent.extend(Key::try_from(key));
-            }
+        for row in rows {
+            let key: &[u8] = row.try_get(0)?;
+            spent.extend(Key::try_from(key));
         }
         Ok(spent)
     }
 
-    async fn insert_burned(&self, tx: &mut SqliteConnection, burns: &[BurnedRow]) -> Result<(), sqlx::Error> {
+    async fn insert_burned(&self, tx: &mut Transaction<'_>, burns: &[BurnedRow]) -> Result<(), sqlx::Error> {
         let mut rows = burns.iter();
         for (size, statement) in self.burned.exact(burns.len()) {
             let bound = rows.by_ref().take(size).fold(statement, |query, row| {
                 query.bind(row.key.to_vec()).bind(millis(row.expires_at)).bind(row.decision_seq).bind(row.in_doubt)
             });
-            bound.execute(&mut *tx).await?;
+            bound.execute(tx.inside().await?).await?;
         }
         Ok(())
     }
 
+    /// Inserts all but the last rows, which go with the head; the receipts of all, and those last rows.
     async fn insert_entries(
         &self,
-        tx: &mut SqliteConnection,
-        rows: Vec<(i64, Prepared)>,
-    ) -> Result<Vec<Entry>, sqlx::Error> {
-        let mut entries = Vec::with_capacity(rows.len());
-        let statements = self.entries.exact(rows.len());
-        let mut rows = rows.into_iter();
-        for (size, statement) in statements {
-            let bound = rows.by_ref().take(size).fold(statement, |query, (seq, row)| {
-                let columns = row.columns;
-                entries.push(row.entry);
-                query
-                    .bind(seq)
-                    .bind(columns.event_type)
-                    .bind(millis(columns.at))
-                    .bind(columns.agent)
-                    .bind(columns.act)
-                    .bind(columns.reason)
-                    .bind(columns.jti.map(|id| id.as_bytes().to_vec()))
-                    .bind(columns.challenge_id.map(|id| id.as_bytes().to_vec()))
-                    .bind(columns.decision_id.map(|id| id.as_bytes().to_vec()))
-                    .bind(String::from(columns.workspace))
-                    .bind(row.body)
-                    .bind(row.leaf.as_bytes().to_vec())
-            });
-            bound.execute(&mut *tx).await?;
+        tx: &mut Transaction<'_>,
+        mut rows: Vec<(i64, Prepared)>,
+    ) -> Result<(Vec<ReceiptDraft>, Vec<(i64, Prepared)>), sqlx::Error> {
+        let receipts = rows.iter().map(|(_, row)| row.receipt).collect();
+        while rows.len() > MOST {
+            let rest = rows.split_off(MOST);
+            if let Some(statement) = self.entries.of(MOST) {
+                bind_entries(statement, rows).execute(tx.inside().await?).await?;
+            }
+            rows = rest;
         }
-        Ok(entries)
+        Ok((receipts, rows))
     }
 
-    async fn insert_openings(
-        &self,
-        tx: &mut SqliteConnection,
-        rows: Vec<(i64, OpeningRow)>,
-    ) -> Result<(), sqlx::Error> {
+    async fn insert_openings(&self, tx: &mut Transaction<'_>, rows: Vec<(i64, OpeningRow)>) -> Result<(), sqlx::Error> {
         let statements = self.openings.exact(rows.len());
         let mut rows = rows.into_iter();
         for (size, statement) in statements {
             let bound = rows.by_ref().take(size).fold(statement, |query, (seq, row)| {
                 query.bind(seq).bind(millis(row.at)).bind(row.salt).bind(row.body)
             });
-            bound.execute(&mut *tx).await?;
+            bound.execute(tx.inside().await?).await?;
         }
         Ok(())
     }
 
-    async fn sign_head(
-        &self,
-        tx: &mut SqliteConnection,
-        log: &mut Log,
-        now: Timestamp,
-        keep: bool,
-    ) -> Result<Checkpoint, sqlx::Error> {
-        let frontier = &log.edge.frontier;
-        let checkpoint = self.key.sign(&self.origin, frontier.size(), frontier.root());
-        let due = now.as_millis().abs_diff(log.history_at) >= HISTORY_MILLIS;
-        sqlx::query("UPDATE head SET size = ?, frontier = ?, note = ? WHERE id = 1")
+    /// The group's last entries, its head and `COMMIT` as one text, and how many statements that text has.
+    fn last(&self, written: &mut Written, open: bool) -> (Statements, usize) {
+        let rows = std::mem::take(&mut written.rows);
+        let (entries, head) = if open { (&self.last_entries, HEAD) } else { (&self.only_entries, FIRST_HEAD) };
+        let (statements, own) = match entries.of(rows.len()) {
+            Some(statements) => (bind_entries(statements, rows), 1),
+            None => (sqlx::query(head), 0),
+        };
+        let frontier = &written.log.edge.frontier;
+        let bound = statements
             .bind(number(frontier.size()))
             .bind(frontier.to_bytes())
-            .bind(checkpoint.note().to_owned())
-            .execute(&mut *tx)
-            .await?;
-        if keep || due {
-            sqlx::query(
-                "INSERT INTO checkpoint (size, at_ms, frontier, note) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            )
-            .bind(number(frontier.size()))
-            .bind(millis(now))
-            .bind(frontier.to_bytes())
-            .bind(checkpoint.note().to_owned())
-            .execute(&mut *tx)
-            .await?;
-            log.history_at = now.as_millis();
-        }
-        Ok(checkpoint)
+            .bind(written.checkpoint.note().to_owned());
+        (bound, own + 2 + usize::from(!open))
     }
+}
+
+fn bind_entries(statement: Statements, rows: Vec<(i64, Prepared)>) -> Statements {
+    rows.into_iter().fold(statement, |query, (seq, row)| {
+        let columns = row.columns;
+        query
+            .bind(seq)
+            .bind(columns.event_type)
+            .bind(millis(columns.at))
+            .bind(columns.agent)
+            .bind(columns.act)
+            .bind(columns.reason)
+            .bind(columns.jti.map(|id| id.as_bytes().to_vec()))
+            .bind(columns.challenge_id.map(|id| id.as_bytes().to_vec()))
+            .bind(columns.decision_id.map(|id| id.as_bytes().to_vec()))
+            .bind(String::from(columns.workspace))
+            .bind(row.body)
+            .bind(row.leaf.as_bytes().to_vec())
+    })
+}
+
+async fn keep_checkpoint(
+    tx: &mut SqliteConnection,
+    log: &Log,
+    checkpoint: &Checkpoint,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO checkpoint (size, at_ms, frontier, note) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING")
+        .bind(number(log.edge.frontier.size()))
+        .bind(millis(now))
+        .bind(log.edge.frontier.to_bytes())
+        .bind(checkpoint.note().to_owned())
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 struct BurnedRow {
@@ -269,7 +309,9 @@ struct Group {
     burns: Vec<BurnedRow>,
     settled: Vec<Key>,
     challenges: Vec<ChallengeId>,
-    tiles: Vec<(u64, Vec<u8>)>,
+    bytes: usize,
+    /// Full blocks: their number, their leaves, and the calls that they allowed.
+    tiles: Vec<(u64, Vec<u8>, Vec<u8>)>,
     nodes: Vec<(Subtree, Sha256Digest)>,
 }
 
@@ -284,12 +326,13 @@ impl Group {
             burns: Vec::new(),
             settled: Vec::new(),
             challenges: Vec::new(),
+            bytes: 0,
             tiles: Vec::new(),
             nodes: Vec::new(),
         }
     }
 
-    async fn take(&mut self, tx: &mut SqliteConnection, op: Op) -> Result<(), sqlx::Error> {
+    async fn take(&mut self, tx: &mut Transaction<'_>, op: Op) -> Result<(), sqlx::Error> {
         let verdict = match op {
             Op::Record(entry) => self.append(entry),
             Op::Burn { burn, spent, replayed } => self.burn(&burn, spent, *replayed),
@@ -299,39 +342,43 @@ impl Group {
                 self.append(outcome)
             }
             Op::Open { row, entry } => {
-                let opened = open_challenge(tx, &row).await?;
+                let opened = open_challenge(tx.inside().await?, &row).await?;
                 self.challenge(opened, row.id, entry)
             }
             Op::Advance { version, row, entry } => {
-                let advanced = advance_challenge(tx, version, &row).await?;
+                let advanced = advance_challenge(tx.inside().await?, version, &row).await?;
                 self.challenge(advanced, row.id, entry)
             }
             Op::Succeed(succession) => {
-                let opened = succeed(tx, &succession).await?;
+                let opened = succeed(tx.inside().await?, &succession).await?;
                 if opened {
                     self.challenges.push(succession.earlier.id);
                 }
                 self.challenge(opened, succession.row.id, succession.entry)
             }
             Op::Withdraw { row, entry } => {
-                if withdrawals::insert(tx, &row).await? {
+                if withdrawals::insert(tx.inside().await?, &row).await? {
                     self.append(entry)
                 } else {
                     Verdict::Conflict
                 }
             }
-            Op::Prune { now } => Verdict::Pruned(prune(tx, now).await?),
-            Op::Erase(which) => Verdict::Pruned(which.apply(tx).await?),
+            Op::Prune { now } => Verdict::Pruned(prune(tx.inside().await?, now).await?),
+            Op::Erase(which) => Verdict::Pruned(which.apply(tx.inside().await?).await?),
+            Op::EraseOf { of, entry } => {
+                of.apply(tx.inside().await?).await?;
+                self.append(entry)
+            }
             Op::Outbox { change, entry } => {
-                change.apply(tx, self.log.edge.frontier.size()).await?;
+                change.apply(tx.inside().await?, self.log.edge.frontier.size()).await?;
                 entry.map_or(Verdict::Noted, |entry| self.append(entry))
             }
             Op::Cosigned(row) => {
-                row.write(tx).await?;
+                row.write(tx.inside().await?).await?;
                 Verdict::Noted
             }
             Op::Shipping { change, entry } => {
-                change.apply(tx, self.log.edge.frontier.size()).await?;
+                change.apply(tx.inside().await?, self.log.edge.frontier.size()).await?;
                 entry.map_or(Verdict::Noted, |entry| self.append(entry))
             }
             Op::Probe => Verdict::Probed,
@@ -380,6 +427,7 @@ impl Group {
         let Edge { frontier, open_block } = &mut self.log.edge;
         let seq = frontier.size();
         open_block.push(entry.leaf);
+        self.log.allowed.extend(entry.allowed.take());
         frontier.append_with(entry.leaf, |subtree, root| {
             if subtree.level.is_multiple_of(BLOCK_LEVEL) {
                 self.nodes.push((subtree, root));
@@ -387,9 +435,12 @@ impl Group {
         });
         if frontier.size().is_multiple_of(BLOCK) {
             let leaves = open_block.drain(..).flat_map(|leaf| *leaf.as_bytes()).collect();
-            self.tiles.push((seq / BLOCK, leaves));
+            self.tiles.push((seq / BLOCK, leaves, block_of(&self.log.allowed)));
+            self.log.allowed.clear();
         }
+        self.bytes += entry.body.len();
         if let Some(openings) = entry.openings.take() {
+            self.bytes += openings.body.len();
             self.openings.push((number(seq), openings));
         }
         self.rows.push((number(seq), entry));
@@ -397,20 +448,23 @@ impl Group {
     }
 }
 
-/// A group whose rows are in the transaction.
+/// A group of which all but the end is in the transaction.
 struct Written {
     log: Log,
     checkpoint: Checkpoint,
-    entries: Vec<Entry>,
+    receipts: Vec<ReceiptDraft>,
+    /// The last of its entries, which are inserted with the head.
+    rows: Vec<(i64, Prepared)>,
     verdicts: Vec<Verdict>,
     challenges: Vec<ChallengeId>,
+    bytes: usize,
 }
 
 impl Written {
     /// To be called when the transaction is durable: this is where receipts are made.
     fn committed(self) -> Committed {
-        let first = self.log.edge.frontier.size() - self.entries.len() as u64;
-        let mut receipts = (first..).zip(&self.entries).map(|(seq, entry)| Receipt::of_durable_entry(seq, entry));
+        let first = self.log.edge.frontier.size() - self.receipts.len() as u64;
+        let mut receipts = (first..).zip(self.receipts).map(|(seq, receipt)| receipt.durable_at(seq));
         let answer = |verdict| {
             Some(match verdict {
                 Verdict::Written => Answer::Written(receipts.next()?),
@@ -422,7 +476,13 @@ impl Written {
             })
         };
         let answers = self.verdicts.into_iter().map_while(answer).collect();
-        Committed { log: self.log, checkpoint: self.checkpoint, answers, challenges: self.challenges }
+        Committed {
+            log: self.log,
+            checkpoint: self.checkpoint,
+            answers,
+            challenges: self.challenges,
+            bytes: self.bytes,
+        }
     }
 }
 

@@ -1,14 +1,17 @@
 //! What callers ask the writer for, prepared in the caller's task so that the one writer has the less to do.
 
+use std::sync::Arc;
+
+use super::allowed::AllowedCall;
 use super::life::Succession;
-use super::openings::{Erase, OpeningRow};
+use super::openings::{Erase, EraseOf, OpeningRow};
 use super::outbox::OutboxChange;
 use super::publishing::CosignatureRow;
 use super::rows::ChallengeRow;
 use super::shipping::ShippingChange;
 use super::withdrawals::WithdrawalRow;
 use crate::domain::id::DecisionId;
-use crate::domain::ledger::{CallKey, Entry, LeafHash, MAX_ENTRY_BYTES, Receipt};
+use crate::domain::ledger::{CallKey, Entry, LeafHash, MAX_ENTRY_BYTES, Receipt, ReceiptDraft};
 use crate::domain::time::Timestamp;
 use crate::service::auditor::Columns;
 use crate::service::ports::{Burn, StoreError};
@@ -16,11 +19,12 @@ use crate::service::ports::{Burn, StoreError};
 /// An entry with all that can be computed before it reaches the writer.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) entry: Entry,
+    pub(super) receipt: ReceiptDraft,
     pub(super) columns: Columns,
     pub(super) body: Vec<u8>,
     pub(super) leaf: LeafHash,
     pub(super) openings: Option<OpeningRow>,
+    pub(super) allowed: Option<Arc<AllowedCall>>,
 }
 
 impl Prepared {
@@ -31,7 +35,14 @@ impl Prepared {
             return Err(StoreError::Unavailable(format!("an entry of {} bytes is not written", body.len())));
         }
         let openings = entry.subject.openings.as_deref().map(|openings| OpeningRow::of(openings, entry.at));
-        Ok(Self { columns: Columns::of(&entry), leaf: LeafHash::of(&body), body, openings, entry })
+        Ok(Self {
+            receipt: ReceiptDraft::of(&entry),
+            columns: Columns::of(&entry),
+            leaf: LeafHash::of(&body),
+            allowed: AllowedCall::of(&entry).map(Arc::new),
+            openings,
+            body,
+        })
     }
 }
 
@@ -71,6 +82,11 @@ pub(super) enum Op {
         now: Timestamp,
     },
     Erase(Erase),
+    /// The openings of entries, with the entry that says so.
+    EraseOf {
+        of: EraseOf,
+        entry: Prepared,
+    },
     /// A queue of notifications, with an entry where that is part of it.
     Outbox {
         change: OutboxChange,

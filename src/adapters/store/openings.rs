@@ -1,15 +1,17 @@
 //! The openings of recorded inputs: written with their entry, read for a replay, erased without touching the tree.
 
+use std::collections::BTreeMap;
+
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::op::{Answer, Op};
+use super::op::{Answer, Op, Prepared};
 use super::reader::{SqliteReader, failed, unsigned};
 use super::rows::{millis, number};
 use super::sqlite::unexpected;
 use super::{SqliteStore, rows::PRUNE_ROWS};
 use crate::domain::id::DecisionId;
-use crate::domain::ledger::{Openings, Salt};
+use crate::domain::ledger::{Entry, Openings, Receipt, Salt};
 use crate::domain::time::Timestamp;
 use crate::service::ports::StoreError;
 
@@ -59,7 +61,33 @@ impl Erase {
     }
 }
 
+/// Openings that are erased on record.
+#[derive(Debug)]
+pub(super) struct EraseOf(Vec<u64>);
+
+impl EraseOf {
+    /// Erases the rows, overwriting them in the file.
+    pub(super) async fn apply(self, tx: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        sqlx::query("PRAGMA secure_delete = ON").execute(&mut *tx).await?;
+        let seqs = serde_json::Value::from(self.0).to_string();
+        let erased = sqlx::query("DELETE FROM opening WHERE seq IN (SELECT value FROM json_each(?))")
+            .bind(seqs)
+            .execute(&mut *tx)
+            .await;
+        sqlx::query("PRAGMA secure_delete = OFF").execute(&mut *tx).await?;
+        erased.map(|_| ())
+    }
+}
+
 impl SqliteStore {
+    /// Erases the openings of these entries and appends `entry`, which says so; both or neither.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn erase_on_record(&self, seqs: Vec<u64>, entry: Entry) -> Result<Receipt, StoreError> {
+        self.append(Op::EraseOf { of: EraseOf(seqs), entry: Prepared::of(entry)? }).await
+    }
+
     /// Erases openings; how many rows went. The entries stay and verify; their commitments cannot be opened any more.
     /// One transaction a few thousand rows, durable when it answers.
     ///
@@ -94,6 +122,51 @@ pub struct RecordedDecision {
 }
 
 impl SqliteReader {
+    /// What opens commitments of the entries `first..=last`, as far as it was not erased.
+    pub(super) async fn openings(&self, first: u64, last: u64) -> Result<BTreeMap<u64, Openings>, StoreError> {
+        let rows = sqlx::query("SELECT seq, salt, body FROM opening WHERE seq >= ? AND seq <= ?")
+            .bind(number(first))
+            .bind(number(last))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed)?;
+        let opened = |row: &SqliteRow| {
+            let (seq, salt, values): (u64, &[u8], &[u8]) =
+                (unsigned(row, 0)?, row.try_get(1).map_err(failed)?, row.try_get(2).map_err(failed)?);
+            let salt = salt.try_into().map(Salt::from_bytes).map_err(failed)?;
+            Ok(Openings::from_stored(salt, values).map(|openings| (seq, openings)))
+        };
+        rows.iter().filter_map(|row| opened(row).transpose()).collect()
+    }
+
+    /// The entries with openings that name this id as mandate, challenge or decision.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn opened_by_id(&self, id: [u8; 16]) -> Result<Vec<u64>, StoreError> {
+        let query = "SELECT seq FROM opening WHERE seq IN (SELECT seq FROM entry WHERE jti = ?1 UNION \
+                     SELECT seq FROM entry WHERE challenge_id = ?1 UNION SELECT seq FROM entry WHERE decision_id = ?1) \
+                     ORDER BY seq";
+        let rows = sqlx::query(query).bind(id.to_vec()).fetch_all(&self.pool).await.map_err(failed)?;
+        rows.iter().map(|row| unsigned(row, 0)).collect()
+    }
+
+    /// The entries with openings that hold this text, and those of the same mandates, challenges and decisions. Reads the
+    /// whole record.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn opened_by_text(&self, text: &str) -> Result<Vec<u64>, StoreError> {
+        let query = "WITH said AS MATERIALIZED \
+                     (SELECT seq, jti, challenge_id, decision_id FROM entry WHERE instr(body, ?1) > 0) \
+                     SELECT seq FROM opening WHERE seq IN (SELECT seq FROM said \
+                     UNION SELECT entry.seq FROM said JOIN entry ON entry.jti = said.jti \
+                     UNION SELECT entry.seq FROM said JOIN entry ON entry.challenge_id = said.challenge_id \
+                     UNION SELECT entry.seq FROM said JOIN entry ON entry.decision_id = said.decision_id) ORDER BY seq";
+        let rows = sqlx::query(query).bind(text.as_bytes().to_vec()).fetch_all(&self.pool).await.map_err(failed)?;
+        rows.iter().map(|row| unsigned(row, 0)).collect()
+    }
+
     /// The entries from `from` on that may hold a verdict of the policy, oldest first, at most `limit`.
     ///
     /// # Errors

@@ -11,7 +11,9 @@ use super::schema::{self, OpenError};
 use crate::domain::approval::Challenge;
 use crate::domain::id::{ChallengeId, DecisionId, Jti, Sha256Digest};
 use crate::domain::json;
-use crate::domain::ledger::{CallKey, Entry, LeafHash, ProofError, Subtree, consistency_proof, inclusion_proof};
+use crate::domain::ledger::{
+    CallKey, Entry, LeafHash, Openings, ProofError, Subtree, consistency_proof, inclusion_proof,
+};
 use crate::domain::time::Timestamp;
 use crate::service::auditor::{BLOCK_LEVEL, LogSource as _};
 use crate::service::ports::{EntryFilter, StoreError, Stored};
@@ -203,6 +205,10 @@ impl SqliteReader {
 impl crate::service::governance::Entries for SqliteReader {
     async fn page(&self, from: u64, limit: u32, filter: &EntryFilter) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         self.entries(from, limit, filter).await
+    }
+
+    async fn openings(&self, first: u64, last: u64) -> Result<std::collections::BTreeMap<u64, Openings>, StoreError> {
+        SqliteReader::openings(self, first, last).await
     }
 }
 

@@ -107,18 +107,29 @@ pub(super) async fn prune(tx: &mut SqliteConnection, now: Timestamp) -> Result<u
     Ok(done.rows_affected())
 }
 
+/// Full blocks: their number, their leaves, and the calls that they allowed.
+pub(super) async fn insert_tiles(
+    tx: &mut SqliteConnection,
+    tiles: &[(u64, Vec<u8>, Vec<u8>)],
+) -> Result<(), sqlx::Error> {
+    for (index, leaves, allowed) in tiles {
+        sqlx::query(
+            "INSERT INTO tile (idx, leaves) VALUES (?, ?); INSERT INTO allowed_block (idx, calls) VALUES (?, ?)",
+        )
+        .bind(number(*index))
+        .bind(leaves.clone())
+        .bind(number(*index))
+        .bind(allowed.clone())
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn insert_nodes(
     tx: &mut SqliteConnection,
-    tiles: &[(u64, Vec<u8>)],
     nodes: &[(Subtree, Sha256Digest)],
 ) -> Result<(), sqlx::Error> {
-    for (index, leaves) in tiles {
-        sqlx::query("INSERT INTO tile (idx, leaves) VALUES (?, ?)")
-            .bind(number(*index))
-            .bind(leaves.clone())
-            .execute(&mut *tx)
-            .await?;
-    }
     for (subtree, hash) in nodes {
         sqlx::query("INSERT INTO node (level, idx, hash) VALUES (?, ?, ?)")
             .bind(subtree.level)

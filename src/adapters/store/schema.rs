@@ -169,6 +169,11 @@ fn not_opened(path: &Path, error: &sqlx::Error) -> OpenError {
     }
 }
 
+/// A connection beside the writer's, which writes nothing of its own.
+pub(super) async fn connect_beside(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
+    writer_options(path).connect().await
+}
+
 /// Settings of the writing connection: durable at commit, strict about what it is given.
 fn writer_options(path: &Path) -> SqliteConnectOptions {
     common_options(path)
@@ -177,13 +182,15 @@ fn writer_options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         // Every text of every batch stays prepared (`store::batch`).
         .statement_cache_capacity(512)
-        .pragma("wal_autocheckpoint", "4000")
+        // `store::backfill` does it, so that no commit waits for it.
+        .pragma("wal_autocheckpoint", "0")
         .pragma("journal_size_limit", "67108864")
 }
 
 /// Settings of a reading connection.
 pub(super) fn reader_options(path: &Path) -> SqliteConnectOptions {
-    common_options(path).read_only(true)
+    // A block of the log and more, so that SQLite's thread reads it without waiting for its reader.
+    common_options(path).read_only(true).row_buffer_size(512)
 }
 
 fn common_options(path: &Path) -> SqliteConnectOptions {

@@ -1,5 +1,6 @@
 //! The store: opening and closing it, and the two ports over the writer's queue and the reader.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use async_trait::async_trait;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
+use super::backfill::Backfill;
 use super::group::Scribe;
 use super::life::Succession;
 use super::lock::ExclusiveLock;
@@ -20,7 +22,7 @@ use super::stats::StoreStats;
 use super::writer::{self, Request, Seen, Writer};
 use crate::domain::approval::{Challenge, Summary};
 use crate::domain::id::{ChallengeId, DecisionId};
-use crate::domain::ledger::{CallKey, Checkpoint, Entry, LogKey, LogVerifier, Origin, Receipt};
+use crate::domain::ledger::{CallKey, Checkpoint, Entry, LogKey, LogVerifier, Openings, Origin, Receipt};
 use crate::domain::time::Timestamp;
 use crate::service::ports::{
     AdvanceError, AllowedCalls, Burn, BurnError, ChallengeQuery, Challenges, Clock, EntryFilter, Ledger, StoreError,
@@ -74,17 +76,20 @@ impl SqliteStore {
         let verifier = key.verifier(&origin);
         let reader = SqliteReader::lazy(path, false);
         let recovered = writer::recover(path, &reader, &verifier).await?;
+        let scribe = Scribe::new(key, origin);
         let seen = Arc::new(Seen {
             checkpoint: watch::Sender::new(recovered.checkpoint),
             fault: watch::Sender::new(None),
             challenges: broadcast::Sender::new(CHANGES),
             turned: watch::Sender::new(0),
             stats: Arc::default(),
+            #[cfg(test)]
+            faults: Arc::clone(&scribe.faults),
         });
         let (requests, queue) = mpsc::channel(QUEUE);
         let writer = Writer {
             path: path.to_owned(),
-            scribe: Scribe::new(key, origin),
+            scribe,
             verifier: verifier.clone(),
             reader: reader.clone(),
             clock,
@@ -92,6 +97,7 @@ impl SqliteStore {
             requests: queue,
             conn: Some(recovered.conn),
             log: recovered.log,
+            backfill: Backfill::of(path),
             tried_at: 0,
             _lock: lock,
         };
@@ -215,6 +221,10 @@ impl Ledger for SqliteStore {
 
     async fn entries(&self, from: u64, limit: u32, filter: &EntryFilter) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         self.reader.entries(from, limit, filter).await
+    }
+
+    async fn openings(&self, first: u64, last: u64) -> Result<BTreeMap<u64, Openings>, StoreError> {
+        self.reader.openings(first, last).await
     }
 
     async fn writable(&self) -> Result<(), StoreError> {

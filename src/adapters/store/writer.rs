@@ -11,16 +11,18 @@ use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::group::{BoxFuture, GroupError, Log, Scribe};
+use super::backfill::Backfill;
+use super::group::{BoxFuture, Log, Scribe};
 use super::lock::ExclusiveLock;
 use super::op::{Answer, Op};
 use super::reader::SqliteReader;
 use super::schema::{self, OpenError};
 use super::stats::{GroupCommit, StoreStats};
+use super::transaction::Failed;
 use crate::domain::id::ChallengeId;
 use crate::domain::ledger::{Checkpoint, LogVerifier};
 use crate::domain::time::Timestamp;
-use crate::service::auditor::{self, LogSource as _, Start};
+use crate::service::auditor::{self, BLOCK, LogSource as _, Start};
 use crate::service::ports::{Clock, StoreError};
 
 /// Requests in one transaction.
@@ -43,6 +45,8 @@ pub(super) struct Seen {
     /// The size of the log when a challenge last changed; 0 before.
     pub(super) turned: watch::Sender<u64>,
     pub(super) stats: Arc<StoreStats>,
+    #[cfg(test)]
+    pub(super) faults: Arc<super::fault::Faults>,
 }
 
 pub(super) struct Writer {
@@ -56,6 +60,7 @@ pub(super) struct Writer {
     /// `None` after a failure of unknown extent.
     pub(super) conn: Option<SqliteConnection>,
     pub(super) log: Log,
+    pub(super) backfill: Backfill,
     /// When opening again was last tried.
     pub(super) tried_at: u64,
     pub(super) _lock: ExclusiveLock,
@@ -84,7 +89,10 @@ pub(super) fn recover<'a>(
         let last = reader.last_history(u64::MAX).await.map_err(|error| OpenError::unusable(path, error))?;
         let history_at = last.map_or(0, |last| last.at.as_millis());
         let checkpoint = report.checkpoint.ok_or_else(|| OpenError::unusable(path, "it has no checkpoint"))?;
-        Ok(Recovered { conn, log: Log { edge: report.edge, history_at }, checkpoint })
+        let end = checkpoint.size();
+        let allowed = reader.allowed_among(end / BLOCK * BLOCK, end).await;
+        let allowed = allowed.map_err(|error| OpenError::unusable(path, error))?.into_iter().map(Arc::new).collect();
+        Ok(Recovered { conn, log: Log { edge: report.edge, history_at, allowed }, checkpoint })
     })
 }
 
@@ -139,6 +147,9 @@ impl Writer {
                     // A caller that went away has its entry all the same.
                     let _ = reply.send(Ok(answer));
                 }
+                if let Some(conn) = self.conn.as_mut() {
+                    self.backfill.advance(conn).await;
+                }
             }
             Err(error) => {
                 for reply in replies {
@@ -160,6 +171,7 @@ impl Writer {
         match self.scribe.write(conn, &self.log, ops, now, keep).await {
             Ok(committed) => {
                 self.log = committed.log;
+                self.backfill.wrote(committed.bytes);
                 self.seen.checkpoint.send_replace(committed.checkpoint);
                 self.seen.fault.send_if_modified(|fault| fault.take().is_some());
                 if !committed.challenges.is_empty() {
@@ -172,8 +184,8 @@ impl Writer {
                 self.seen.stats.committed(GroupCommit { requests, micros });
                 Ok(committed.answers)
             }
-            Err(GroupError::RolledBack(error)) => Err(self.unavailable(error.to_string())),
-            Err(GroupError::Unknown(error)) => {
+            Err(Failed::RolledBack(error)) => Err(self.unavailable(error.to_string())),
+            Err(Failed::Unknown(error)) => {
                 if let Some(conn) = self.conn.take() {
                     let _ = conn.close_hard().await;
                 }
@@ -222,6 +234,7 @@ impl Writer {
         self.tried_at = 0;
         self.write(vec![Op::Probe], true).await?;
         self.reader.close().await;
+        self.backfill.finish().await;
         let Some(mut conn) = self.conn.take() else { return Ok(()) };
         let flushed = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut conn).await;
         let closed = conn.close().await;

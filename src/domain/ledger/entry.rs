@@ -64,6 +64,8 @@ pub enum EventType {
     SinkCaughtUp,
     /// Entries that an archive holds were taken out of the ledger's file.
     LedgerArchived,
+    /// Salts and clear values of some entries were erased; the entries stay.
+    OpeningsErased,
     /// The service started; its configuration's digest is in `detail`.
     ServiceStarted,
     /// The service stopped in order.
@@ -72,7 +74,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of this enum.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::PoaIssued,
         Self::PoaIssuedDualControl,
         Self::PoaChallengeCreated,
@@ -95,6 +97,7 @@ impl EventType {
         Self::SinkLagging,
         Self::SinkCaughtUp,
         Self::LedgerArchived,
+        Self::OpeningsErased,
         Self::ServiceStarted,
         Self::ServiceStopped,
     ];
@@ -129,6 +132,7 @@ impl EventType {
             Self::SinkLagging => "sink_lagging",
             Self::SinkCaughtUp => "sink_caught_up",
             Self::LedgerArchived => "ledger_archived",
+            Self::OpeningsErased => "openings_erased",
             Self::ServiceStarted => "service_started",
             Self::ServiceStopped => "service_stopped",
         }
@@ -207,7 +211,8 @@ pub struct Subject {
     /// The canonical path of the call.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub path: Option<CallPath>,
-    /// Digest of the call's canonical parameters; the parameters themselves are not kept.
+    /// Salted commitment to the digest of the call's canonical parameters ([`Openings::commit_request`]); what opens it
+    /// is kept beside the entry. Within a use case, and in entries of before, the digest itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub request_digest: Option<Sha256Digest>,
     /// What became of the call.
@@ -255,7 +260,8 @@ impl Subject {
     /// Without what the policy was told, for an entry that follows the one that says it.
     #[must_use]
     pub fn without_input(self) -> Self {
-        Self { rule: None, input: None, input_digest: None, verdict_digest: None, openings: None, ..self }
+        let openings = self.openings.as_deref().and_then(Openings::of_request).map(Arc::new);
+        Self { rule: None, input: None, input_digest: None, verdict_digest: None, openings, ..self }
     }
 }
 
@@ -336,15 +342,32 @@ pub struct Receipt {
     allowed: Option<DecisionId>,
 }
 
-impl Receipt {
-    /// For the store alone, after the transaction that holds `entry` at `seq` is on disk.
-    #[cfg(feature = "server")]
-    pub(crate) fn of_durable_entry(seq: u64, entry: &Entry) -> Self {
+/// What a receipt for an entry will say, taken from the entry before it is handed to whoever writes it.
+#[cfg(feature = "server")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReceiptDraft {
+    event_id: EventId,
+    event_type: EventType,
+    jti: Option<Jti>,
+    allowed: Option<DecisionId>,
+}
+
+#[cfg(feature = "server")]
+impl ReceiptDraft {
+    pub(crate) fn of(entry: &Entry) -> Self {
         let Subject { jti, allow, decision_id, .. } = entry.subject;
         let allowed = decision_id.filter(|_| allow == Some(true));
-        Self { seq, event_id: entry.event_id, event_type: entry.event_type, jti, allowed }
+        Self { event_id: entry.event_id, event_type: entry.event_type, jti, allowed }
     }
 
+    /// For the store alone, after the transaction that holds the entry at `seq` is on disk.
+    pub(crate) fn durable_at(self, seq: u64) -> Receipt {
+        let Self { event_id, event_type, jti, allowed } = self;
+        Receipt { seq, event_id, event_type, jti, allowed }
+    }
+}
+
+impl Receipt {
     /// The entry's index in this writer's log.
     pub fn seq(&self) -> u64 {
         self.seq
@@ -383,10 +406,8 @@ mod tests {
         let receipt = |event_type, allow, jti| {
             let subject = Subject { allow, jti, decision_id: Some(decision), ..Subject::default() };
             let event_id = EventId::new(at, [9; 10]);
-            Receipt::of_durable_entry(
-                7,
-                &Entry { event_id, event_type, at, workspace: WorkspaceId::default(), subject },
-            )
+            let entry = Entry { event_id, event_type, at, workspace: WorkspaceId::default(), subject };
+            ReceiptDraft::of(&entry).durable_at(7)
         };
         let (with, without) = (CallKey::Mandate(jti), CallKey::Unmandated(decision));
         let mandated = receipt(EventType::BrokerDecision, Some(true), Some(jti));

@@ -16,6 +16,8 @@ mod tree;
 
 pub use checkpoint::{Checkpoint, CheckpointError, LogKey, LogVerifier, Origin};
 pub use cosignature::{Cosignature, CosignatureError, MAX_WITNESSES, WitnessKey, WitnessPolicy};
+#[cfg(feature = "server")]
+pub(crate) use entry::ReceiptDraft;
 pub use entry::{CallKey, Entry, EventType, Outcome, Receipt, Subject};
 pub use proof::{InclusionError, InclusionProof};
 pub use recorded::{

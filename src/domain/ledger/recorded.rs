@@ -27,9 +27,17 @@ use crate::domain::json;
 pub const MAX_RECORDED_BYTES: usize = 32 * 1024;
 /// Objects whose members are values of parameters, or constraints on them, by the parameters' names.
 const BY_PARAMETER: [&str; 2] = ["/request/params", "/poa/con"];
-/// Members of the ground that are free text or a person's name.
-const PERSONAL: [&str; 4] =
-    ["/poa/leg/description", "/poa/leg/purpose", "/poa/leg/approval_ref", "/poa/leg/accountable_party/display_name"];
+/// Members of the ground that are free text or a person's name, and digests from which parameters could be guessed.
+const COMMITTED: [&str; 6] = [
+    "/poa/leg/description",
+    "/poa/leg/purpose",
+    "/poa/leg/approval_ref",
+    "/poa/leg/accountable_party/display_name",
+    REQUEST_DIGEST,
+    "/poa/req/digest",
+];
+/// The digest of the call's parameters.
+const REQUEST_DIGEST: &str = "/request/digest";
 const COMMITMENT: &str = "commitment";
 
 /// The rule that was asked.
@@ -150,6 +158,29 @@ impl Openings {
         Self { salt, values: BTreeMap::new(), documents: BTreeMap::new() }
     }
 
+    /// The commitment that an entry has in the place of its request's digest, which is kept for whoever may open it.
+    #[must_use]
+    pub fn commit_request(&mut self, digest: Sha256Digest) -> Sha256Digest {
+        let clear = Value::String(digest.to_string());
+        let commitment = commitment(self.salt, REQUEST_DIGEST, &clear);
+        self.values.insert(REQUEST_DIGEST.to_owned(), clear);
+        commitment
+    }
+
+    /// The digest of the request that `commitment` is of; none if it is of another, or was not kept.
+    pub fn request(&self, commitment: Sha256Digest) -> Option<Sha256Digest> {
+        let clear = self.values.get(REQUEST_DIGEST)?;
+        let digest = clear.as_str()?.parse().ok()?;
+        (self::commitment(self.salt, REQUEST_DIGEST, clear) == commitment).then_some(digest)
+    }
+
+    /// What opens the request's digest alone, for an entry that says nothing else that is committed to.
+    pub fn of_request(&self) -> Option<Self> {
+        let (pointer, clear) = self.values.get_key_value(REQUEST_DIGEST)?;
+        let values = BTreeMap::from([(pointer.clone(), clear.clone())]);
+        Some(Self { salt: self.salt, values, documents: BTreeMap::new() })
+    }
+
     /// Keeps a document beside the values.
     #[must_use]
     pub fn with(mut self, document: KeptDocument, jws: &str) -> Self {
@@ -240,7 +271,7 @@ impl RecordedInput {
                 }
             }
         }
-        for pointer in PERSONAL {
+        for pointer in COMMITTED {
             if let Some(value) = document.pointer_mut(pointer) {
                 openings.commit(pointer.to_owned(), value);
             }
@@ -271,7 +302,7 @@ impl RecordedInput {
                 open(child(holder, name), value, openings)?;
             }
         }
-        for pointer in PERSONAL {
+        for pointer in COMMITTED {
             if let Some(value) = document.pointer_mut(pointer)
                 && is_commitment(value)
             {

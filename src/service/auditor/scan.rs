@@ -3,6 +3,8 @@
 use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 
+use futures_util::future::join;
+
 use super::taken::Taken;
 use super::{
     AuditReport, BLOCK, BLOCK_LEVEL, Columns, Edge, Finding, LogRow, LogSource, Scope, StoredBlock, StoredHead,
@@ -39,6 +41,24 @@ struct Mark {
     size: u64,
     root: Sha256Digest,
     whose: &'static str,
+}
+
+/// The entries of one block, or of the end of the log, as they are kept.
+struct Stretch {
+    start: u64,
+    end: u64,
+    rows: Vec<LogRow>,
+    /// Of a full block.
+    kept: Option<StoredBlock>,
+}
+
+impl Stretch {
+    async fn read(source: &dyn LogSource, start: u64, size: u64) -> Result<Self, StoreError> {
+        let end = size.min(start + BLOCK);
+        let rows = source.rows(start, end).await?;
+        let kept = if end - start == BLOCK { Some(source.block(start / BLOCK).await?) } else { None };
+        Ok(Self { start, end, rows, kept })
+    }
 }
 
 pub(super) struct Scan<'a> {
@@ -97,15 +117,16 @@ impl<'a> Scan<'a> {
         let size = self.checkpoint.size();
         let first = self.frontier.size();
         let last = scope.end.map_or(size, |end| end.max(first + 1).next_multiple_of(BLOCK).min(size));
-        let mut start = first;
-        while start < last.min(self.head.rows) {
-            let end = size.min(start + BLOCK);
-            let rows = self.source.rows(start, end).await?;
-            let full = end - start == BLOCK;
-            let kept = if full { Some(self.source.block(start / BLOCK).await?) } else { None };
-            self.block(start, end, rows, kept).await?;
-            start = end;
-            (scope.progress)(start - first, last - first);
+        let (source, end) = (self.source, last.min(self.head.rows));
+        let read = async |start: u64| if start < end { Some(Stretch::read(source, start, size).await) } else { None };
+        let mut next = read(first).await.transpose()?;
+        while let Some(stretch) = next {
+            let done = stretch.end;
+            // The store reads the next block while this one is hashed.
+            let (ahead, judged) = join(read(done), self.block(stretch)).await;
+            judged?;
+            next = ahead.transpose()?;
+            (scope.progress)(done - first, last - first);
         }
         self.rest(size).await?;
         self.check_ends();
@@ -153,13 +174,8 @@ impl<'a> Scan<'a> {
     }
 
     /// Checks the entries of one block and adds them to the tree.
-    async fn block(
-        &mut self,
-        start: u64,
-        end: u64,
-        rows: Vec<LogRow>,
-        kept: Option<StoredBlock>,
-    ) -> Result<(), StoreError> {
+    async fn block(&mut self, stretch: Stretch) -> Result<(), StoreError> {
+        let Stretch { start, end, rows, kept } = stretch;
         let tile = kept.as_ref().and_then(|k| leaves_of(&k.leaves)).filter(|t| t.len() as u64 == end - start);
         if kept.is_some() && tile.is_none() {
             self.find(Tampering::Edited, start, "the leaf hashes that are kept of its block are gone");

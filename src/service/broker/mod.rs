@@ -391,6 +391,7 @@ impl Broker {
             duration_us: Some(took),
             ..attempt.subject.clone()
         };
+        let subject = recording::hide_request(subject, self.ports.entropy.as_ref());
         let event_id = EventId::new(at, self.ports.entropy.bytes());
         Entry { event_id, event_type, at, workspace: attempt.workspace.clone(), subject }
     }

@@ -339,6 +339,7 @@ impl Issuer {
 
     fn entry(&self, event_type: EventType, workspace: WorkspaceId, subject: Subject) -> Entry {
         let at = self.now();
+        let subject = recording::hide_request(subject, self.ports.entropy.as_ref());
         Entry { event_id: EventId::new(at, self.ports.entropy.bytes()), event_type, at, workspace, subject }
     }
 

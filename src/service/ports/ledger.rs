@@ -1,10 +1,12 @@
 //! The record.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use crate::domain::action::ActionName;
 use crate::domain::id::{ChallengeId, DecisionId, Jti, WorkspaceId};
-use crate::domain::ledger::{CallKey, Checkpoint, Entry, EventType, Receipt};
+use crate::domain::ledger::{CallKey, Checkpoint, Entry, EventType, Openings, Receipt};
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::time::Timestamp;
 
@@ -94,6 +96,9 @@ pub trait Ledger: Send + Sync {
 
     /// Entries with `seq >= from` that match, oldest first, at most `limit`; `(seq, entry bytes)`.
     async fn entries(&self, from: u64, limit: u32, filter: &EntryFilter) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
+
+    /// What opens the commitments of the entries `first..=last`, as far as it was not erased.
+    async fn openings(&self, first: u64, last: u64) -> Result<BTreeMap<u64, Openings>, StoreError>;
 
     /// Whether a write would be accepted now.
     async fn writable(&self) -> Result<(), StoreError>;
