@@ -67,6 +67,8 @@ pub(super) fn check(parts: &Parts, act: &ActionName) -> Result<(), CallRefused> 
         // RFC 9113 §8.3.1: two names for one place.
         return Err(CallRefused::HostMismatch);
     }
+    // HTTP/2 frames say how long the body is; a second word on it is one too many.
+    single(&parts.headers, "content-length")?;
     if let Some(name) = OVERRIDES.iter().find(|name| parts.headers.contains_key(**name)) {
         return Err(CallRefused::OverrideHeader(name));
     }

@@ -6,7 +6,8 @@
 //! long as its burst lasts is forgotten, and where all places are taken a newcomer waits.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::state::keyed::HashMapStateStore;
@@ -16,6 +17,8 @@ use crate::domain::spiffe::SpiffeId;
 
 /// Agents that one connector remembers at a time.
 const MAX_AGENTS: usize = 16_384;
+/// Between two looks for agents to forget: each goes through all of them.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// So many calls a minute, and so many at once before the rate tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,7 @@ pub(super) struct Meter {
     rate: Rate,
     all: Option<DefaultDirectRateLimiter>,
     agents: Option<PerAgent>,
+    swept: Mutex<Option<Instant>>,
     clock: DefaultClock,
 }
 
@@ -61,6 +65,7 @@ impl Meter {
             rate,
             all: rate.all.map(|budget| RateLimiter::direct(budget.quota())),
             agents: rate.agent.map(|budget| RateLimiter::hashmap(budget.quota())),
+            swept: Mutex::new(None),
             clock: DefaultClock::default(),
         }
     }
@@ -73,14 +78,21 @@ impl Meter {
     /// Counts one call of `agent` against its own budget.
     pub(super) fn agent(&self, agent: &SpiffeId) -> Result<(), TooEarly> {
         let Some(agents) = &self.agents else { return Ok(()) };
-        if agents.len() >= MAX_AGENTS {
-            agents.retain_recent();
-            agents.shrink_to_fit();
-            if agents.len() >= MAX_AGENTS {
-                return Err(TooEarly(Duration::from_secs(1)));
-            }
+        if agents.len() >= MAX_AGENTS && !self.sweep(agents) {
+            return Err(TooEarly(SWEEP_EVERY));
         }
         agents.check_key(agent).map_err(|until| TooEarly(until.wait_time_from(self.clock.now())))
+    }
+
+    /// Forgets agents whose budget is whole again; whether there is a place now.
+    fn sweep(&self, agents: &PerAgent) -> bool {
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        if swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
+            *swept = Some(Instant::now());
+            agents.retain_recent();
+            agents.shrink_to_fit();
+        }
+        agents.len() < MAX_AGENTS
     }
 
     /// Counts one call against the budget of all.
@@ -115,12 +127,13 @@ mod tests {
     #[test]
     fn what_is_remembered_of_agents_is_bounded() {
         let meter = Meter::new(Rate { all: None, agent: Some(budget(1, 1)) });
-        let served = (0..2 * MAX_AGENTS).filter(|n| meter.agent(&agent(*n)).is_ok()).count();
+        let served = (0..MAX_AGENTS + 2000).filter(|n| meter.agent(&agent(*n)).is_ok()).count();
         assert_eq!(served, MAX_AGENTS);
-        assert!(meter.agents.as_ref().unwrap().len() <= MAX_AGENTS);
-        // With a budget that is whole again at once, those before are forgotten and everybody is served.
+        assert_eq!(meter.agents.as_ref().unwrap().len(), MAX_AGENTS);
+        // With a budget that is whole again at once, those before are forgotten and the next one is served.
         let meter = Meter::new(Rate { all: None, agent: Some(budget(u32::MAX, 1)) });
-        assert!((0..2 * MAX_AGENTS).all(|n| meter.agent(&agent(n)).is_ok()));
+        assert!((0..=MAX_AGENTS).all(|n| meter.agent(&agent(n)).is_ok()));
+        assert!(meter.agents.as_ref().unwrap().len() < MAX_AGENTS);
     }
 
     #[test]

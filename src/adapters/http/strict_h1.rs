@@ -230,7 +230,10 @@ fn request_line(line: &[u8]) -> Result<bool, Ambiguous> {
     else {
         return Err(Ambiguous);
     };
-    let visible = !target.is_empty() && target.iter().all(|byte| (b'!'..=b'~').contains(byte) || *byte >= 0x80);
+    // A fragment is no part of a target (RFC 9112 §3.2); the library would drop it without a word.
+    let visible = !target.is_empty()
+        && !target.contains(&b'#')
+        && target.iter().all(|byte| (b'!'..=b'~').contains(byte) || *byte >= 0x80);
     match version {
         b"HTTP/1.1" if is_token(method) && visible => Ok(true),
         b"HTTP/1.0" if is_token(method) && visible => Ok(false),
@@ -301,6 +304,7 @@ mod tests {
             "GET /a HTTP/1.1\r\nhost: b\rx: y\r\n\r\n".to_owned(),
             "GET /a HTTP/1.1\r\n\r\n".to_owned(),
             "GET  /a HTTP/1.1\r\nhost: b\r\n\r\n".to_owned(),
+            "GET /a#b HTTP/1.1\r\nhost: b\r\n\r\n".to_owned(),
             "GET /a b HTTP/1.1\r\nhost: b\r\n\r\n".to_owned(),
             "GET /a\tHTTP/1.1\r\nhost: b\r\n\r\n".to_owned(),
             "GET /a HTTP/2.0\r\nhost: b\r\n\r\n".to_owned(),

@@ -119,7 +119,6 @@ async fn a_request_in_frames_with_two_readings_reaches_nobody() {
         ("a space in the path", instead(3, b":path", b"/c/erp/vendors/V 1001")),
         ("an absolute path", instead(3, b":path", b"http://evil/c/erp/vendors/V-1001")),
         ("a path that is no path", instead(3, b":path", b"c/erp/vendors/V-1001")),
-        ("a fragment", instead(3, b":path", b"/c/erp/vendors/V-1001#x")),
         ("CRLF in the method", instead(0, b":method", b"GET / HTTP/1.1\r\nx: y")),
         ("a request line as method", instead(0, b":method", b"GET /c/erp/vendors/V-1001 HTTP/1.1")),
         ("a length without a body", with(b"content-length", b"5")),
