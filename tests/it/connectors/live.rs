@@ -129,7 +129,8 @@ async fn all_agents_share_a_connectors_rate_and_a_reload_of_the_same_rate_forget
 
 #[tokio::test]
 async fn an_upstream_that_fails_is_left_alone_and_the_next_mandate_is_not_spent_on_it() {
-    let mut app = TestApp::start_with(|home| add(home, "[breaker]\nfailures = 2\nopen_ms = 600000\n")).await;
+    let settings = ("failures = 10\nopen_ms = 5000", "failures = 2\nopen_ms = 600000");
+    let mut app = TestApp::start_with(|home| home.replace(CONNECTOR, settings.0, settings.1)).await;
     let last = app.low_mandate().await;
     let lost = [app.low_mandate().await, app.low_mandate().await];
     app.stop_erp();

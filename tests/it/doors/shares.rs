@@ -64,8 +64,8 @@ async fn an_agent_that_floods_is_refused_beyond_its_share_and_everybody_else_is_
         mandates.push(app.low_mandate().await);
     }
     let [last, held @ ..] = &mandates[..] else { panic!("three were issued") };
-    let agent = app.to_broker(AGENT);
-    let held: Vec<_> = held.iter().map(|mandate| agent.call("GET", "/c/erp/vendors/V-1001", mandate, None)).collect();
+    // Each on a connection of its own: the share is the identity's, not the connection's.
+    let held: Vec<_> = held.iter().map(|mandate| app.call("GET", "/c/erp/vendors/V-1001", mandate, None)).collect();
     let flood = async {
         // Both are under way before the third comes.
         let until = Instant::now() + PATIENCE;

@@ -148,7 +148,7 @@ async fn only_allowed_headers_reach_the_upstream_and_ours_are_set_last() {
         .header("accept-language", "de")
         .header("accept", "application/json")
         .header("idempotency-key", "k1")
-        .header("traceparent", "00-1-2-01")
+        .header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
         .body(Body::from(r#"{ "b" : 1.0, "a": "x" }"#))
         .unwrap();
     door.send(request).await.unwrap();
@@ -166,7 +166,7 @@ async fn only_allowed_headers_reach_the_upstream_and_ours_are_set_last() {
         "content-type: application/json",
         &host,
         "idempotency-key: k1",
-        "traceparent: 00-1-2-01",
+        "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         "user-agent: atb/0.1.0",
         "x-atb-act: up.x.write",
         &decision,
