@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::domain::approval::ConnectorSigner;
 use crate::domain::policy::Environment;
 use crate::domain::spiffe::{SpiffeId, TrustDomain};
 use crate::domain::time::Ttl;
@@ -72,7 +73,7 @@ pub enum ConfigError {
 }
 
 /// Every key, as `section.key`. A test holds it against [`Raw`].
-pub const KEYS: [&str; 60] = [
+pub const KEYS: [&str; 65] = [
     "dev",
     "environment",
     "trust.domain",
@@ -108,6 +109,9 @@ pub const KEYS: [&str; 60] = [
     "broker.agentauth",
     "broker.allow_unmandated_low_risk",
     "broker.data_api",
+    "broker.connector_signers",
+    "broker.require_signed_connectors",
+    "broker.connectors_poll_seconds",
     "notify.link",
     "notify.retry_seconds",
     "notify.max_age_seconds",
@@ -129,6 +133,8 @@ pub const KEYS: [&str; 60] = [
     "archive.timeout_ms",
     "ops.listen",
     "limits.connections",
+    "limits.agent_connections",
+    "limits.agent_requests",
     "limits.drain_seconds",
     "limits.policy_threads",
     "limits.policy_ms",
@@ -184,6 +190,8 @@ pub struct Config {
     pub ops: SocketAddr,
     /// Connections per mTLS listener.
     pub connections: usize,
+    /// What one identity may have at the doors.
+    pub agent_share: AgentShare,
     /// How long a shutdown waits for calls in flight.
     pub drain: Duration,
     /// Threads that evaluate policy.
@@ -235,6 +243,21 @@ pub struct BrokerConfig {
     pub allow_unmandated_low_risk: bool,
     /// Who may ask the policy by OPA's Data API.
     pub data_api: Vec<SpiffeId>,
+    /// Who may sign connectors off.
+    pub connector_signers: Vec<ConnectorSigner>,
+    /// Whether a connector is used only when security and legal have signed it off; always in production.
+    pub require_signed_connectors: bool,
+    /// How often the connector files are looked at.
+    pub connectors_poll: Duration,
+}
+
+/// What one identity may have at the doors of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgentShare {
+    /// Open connections.
+    pub connections: usize,
+    /// Requests under way.
+    pub requests: usize,
 }
 
 /// The operating model's own name for `broker.allow_unmandated_low_risk`.

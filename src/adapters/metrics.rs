@@ -1,5 +1,6 @@
 //! Metrics, in one registry. No label carries an agent, a `jti` or a path: every label's values are a closed list.
 
+mod connectors;
 mod described;
 mod policy;
 mod publishing;
@@ -35,6 +36,7 @@ use crate::service::ports::{
     EntryFilter, Ledger, StoreError, Stored, Viewer, WithdrawalStore,
 };
 
+pub use connectors::ConnectorMetrics;
 pub use policy::PolicyMetrics;
 pub use publishing::PublishingMetrics;
 pub use sinks::SinkMetrics;
@@ -100,6 +102,7 @@ pub struct Metrics {
     waiting: WaitingMetrics,
     publishing: PublishingMetrics,
     sinks: SinkMetrics,
+    connectors: ConnectorMetrics,
 }
 
 impl Metrics {
@@ -128,6 +131,7 @@ impl Metrics {
             waiting: WaitingMetrics::default(),
             publishing: PublishingMetrics::default(),
             sinks: SinkMetrics::default(),
+            connectors: ConnectorMetrics::default(),
             registry: Arc::default(),
             series: Arc::from([]),
         };
@@ -135,6 +139,7 @@ impl Metrics {
         metrics.waiting.register(&mut registry);
         metrics.publishing.register(&mut registry);
         metrics.sinks.register(&mut registry);
+        metrics.connectors.register(&mut registry);
         registry.register(
             "notify_deliveries",
             "Attempts to tell an endpoint, by how they ended",
@@ -194,6 +199,11 @@ impl Metrics {
     /// Those of checkpoints that leave the database.
     pub fn publishing(&self) -> &PublishingMetrics {
         &self.publishing
+    }
+
+    /// Those of connectors and fair shares.
+    pub fn connectors(&self) -> &ConnectorMetrics {
+        &self.connectors
     }
 
     /// Those of sinks.

@@ -76,7 +76,12 @@ async fn see_what_waits(core: &Core) {
     }
 }
 
-async fn every<F: Future<Output = ()>>(period: Duration, mut stopping: watch::Receiver<bool>, job: impl Fn() -> F) {
+/// Does `job` at an interval, until the process stops.
+pub(super) async fn every<F: Future<Output = ()>>(
+    period: Duration,
+    mut stopping: watch::Receiver<bool>,
+    job: impl Fn() -> F,
+) {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

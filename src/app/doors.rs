@@ -14,6 +14,7 @@ use super::status::OpsStatus;
 use super::{Addresses, Core, Mode, parts};
 use crate::adapters::http::agentauth::{self, AgentAuth};
 use crate::adapters::http::broker::{self, BrokerDoor, InFlight};
+use crate::adapters::http::fairness::share;
 use crate::adapters::http::gate::hold_back;
 use crate::adapters::http::log::LogReading;
 use crate::adapters::http::ops;
@@ -78,7 +79,8 @@ pub(super) async fn open(
         let upstreams = Arc::clone(&core.upstreams);
         let withdrawals = Arc::clone(&core.withdrawn);
         let audit = Arc::clone(&core.audit);
-        let state = BrokerDoor { broker: made, withdrawals, audit, log, upstreams, in_flight: in_flight.clone() };
+        let (fairness, in_flight) = (Arc::clone(&core.fairness), in_flight.clone());
+        let state = BrokerDoor { broker: made, withdrawals, audit, log, upstreams, fairness, in_flight };
         let app = broker::router(state);
         let door = &core.config.broker.as_ref().context("the configuration has no [broker]")?.door;
         broker_door = Some(bind(core, door, app, "broker").await?);
@@ -104,6 +106,7 @@ pub(super) async fn open(
             tls: server_config(door.svid, Arc::clone(&core.trust), core.clock.clone())?,
             trust: Arc::clone(&core.trust),
             clock: core.clock.clone(),
+            fairness: Arc::clone(&core.fairness),
             on_handshake_error: Arc::new(move |_, reason| {
                 metrics.handshake_failed(reason);
                 failures.count(reason);
@@ -121,7 +124,9 @@ async fn bind(core: &Core, door: &Door, app: Router, name: &'static str) -> anyh
     let address = listener.local_addr()?;
     let timed = axum::middleware::from_fn_with_state((core.metrics.clone(), name), time_requests);
     let held = axum::middleware::from_fn_with_state(Arc::clone(&core.gate), hold_back);
-    let app = app.layer(held).layer(timed).layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked));
+    let shared = axum::middleware::from_fn_with_state(Arc::clone(&core.fairness), share);
+    let app =
+        app.layer(held).layer(shared).layer(timed).layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked));
     Ok(Bound { listener, address, svid, app })
 }
 

@@ -4,6 +4,7 @@
 //! `stop` closes them in reverse and loses nothing: doors first, then calls in flight, then the record.
 
 mod background;
+mod connectors;
 mod doors;
 mod notifying;
 mod parts;
@@ -23,8 +24,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::adapters::clock::{SystemClock, SystemEntropy};
-use crate::adapters::connectors::UpstreamPool;
 use crate::adapters::http::broker::{InFlight, Upstreams};
+use crate::adapters::http::fairness::{Fairness, Share};
 use crate::adapters::metrics::{Metered, Metrics};
 use crate::adapters::notify::Webhooks;
 use crate::adapters::pdp::InForce;
@@ -105,6 +106,7 @@ struct Core {
     audit: Arc<AuditReads>,
     withdrawn: Arc<LegWithdrawals>,
     gate: Arc<SinkGate>,
+    fairness: Arc<Fairness>,
     metrics: Metrics,
 }
 
@@ -143,7 +145,10 @@ impl App {
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let gate = Arc::new(policy::Gate::new(&config, exe.to_owned(), mode.agentauth())?);
         let trust = parts::trust(&config)?;
-        let upstreams = parts::upstreams(&config)?;
+        let upstreams = connectors::load(&config, mode, &trust, None, clock.now())?;
+        let upstreams = Arc::new(ArcSwap::from_pointee(upstreams));
+        let share = config.agent_share;
+        let share = Share { connections: share.connections, requests: share.requests };
         let webhooks = match mode.agentauth() {
             true => Some(Arc::new(Webhooks::new(&config.notify, config.dev)?)),
             false => None,
@@ -183,6 +188,7 @@ impl App {
             sqlite,
             upstreams,
             gate: Arc::default(),
+            fairness: Arc::new(Fairness::new(share)),
             metrics,
         });
         core.observe_commits();
@@ -208,6 +214,7 @@ impl App {
             }
         };
         core.record_start(&bundle, &facts, bytes, mode).await?;
+        core.record_connectors(&core.upstreams.load_full().connectors).await?;
         core.show_policy();
         if let Some(refused) = &refused {
             policy::refuse(&core, policy::Role::InForce, refused).await?;
@@ -215,6 +222,7 @@ impl App {
         let mut background = background::start(&core, issuer, &handshakes, stopping.clone());
         let (reload, reloads) = watch::channel(0);
         policy::watch(&core, source, &reloads, &stopping, &mut background)?;
+        connectors::start(&core, mode, &reloads, &stopping, &mut background);
         if let (Some(webhooks), Some(door)) = (&webhooks, addresses.agentauth) {
             notifying::start(&core, webhooks, door, &stopping, &mut background);
         }
@@ -255,6 +263,7 @@ impl App {
         }
         while self.background.join_next().await.is_some() {}
         self.handshakes.flush(&self.core).await;
+        self.core.flush_throttled().await;
         let stopped = self.core.entry(EventType::ServiceStopped, Subject::default());
         self.core.store.record(stopped).await.context("the stop is not on record")?;
         publishing::finish(&self.core, &self.publishers).await;
@@ -405,7 +414,10 @@ pub async fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
     let results: [anyhow::Result<()>; 10] = [
         parts::refuse_unsafe(config, modes),
         parts::trust(config).and_then(|trust| parts::check_svids(config, &trust)),
-        parts::upstreams(config).map(drop),
+        // Without trust, which is named above, nothing can be said of who signed what.
+        parts::trust(config).map_or(Ok(()), |trust| {
+            connectors::load(config, modes, &trust, None, SystemClock.now()).map(drop).map_err(Into::into)
+        }),
         log_key(),
         mandate_key(),
         tickets(),
@@ -415,12 +427,6 @@ pub async fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
         bundle,
     ];
     results.into_iter().filter_map(Result::err).collect()
-}
-
-/// The pool of a set of connectors; kept beside them so that both change at once.
-fn pooled(connectors: crate::adapters::connectors::Connectors) -> anyhow::Result<Upstreams> {
-    let pool = UpstreamPool::new(&connectors)?;
-    Ok(Upstreams { connectors, pool })
 }
 
 /// The verification key's file, beside the ledger's key.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
 
-use super::{Mode, pooled, verifier_key_path};
+use super::{Mode, verifier_key_path};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::commitment::CommitmentKey;
-use crate::adapters::connectors::{CallRefused, Connectors};
+use crate::adapters::connectors::CallRefused;
 use crate::adapters::http::broker::Upstreams;
 use crate::adapters::pem::{self, KeyPermissions};
 use crate::adapters::signer;
@@ -85,15 +85,6 @@ pub(super) fn svid(door: &Door, trust: &SharedTrust, clock: &dyn Clock) -> anyho
 pub(super) fn check_svids(config: &Config, trust: &SharedTrust) -> anyhow::Result<()> {
     let doors = [config.agentauth.as_ref().map(|part| &part.door), config.broker.as_ref().map(|part| &part.door)];
     doors.into_iter().flatten().try_for_each(|door| svid(door, trust, &SystemClock).map(drop))
-}
-
-/// The connectors that the configuration names; an AgentAuth alone may have none and then takes no exact calls.
-pub(super) fn upstreams(config: &Config) -> anyhow::Result<Arc<ArcSwap<Upstreams>>> {
-    let connectors = match &config.broker {
-        Some(part) => Connectors::load(&part.connectors, config.dev)?,
-        None => Connectors::default(),
-    };
-    Ok(Arc::new(ArcSwap::from_pointee(pooled(connectors)?)))
 }
 
 /// The ledger. It is made once, when its key has never signed one; a ledger that vanished is not replaced.
@@ -174,6 +165,13 @@ impl CallDirectory for Routes {
             pointer: "/connector".to_owned(),
             detail: "there is no connector of this name".to_owned(),
         })?;
+        if !found.enabled {
+            return Err(NotACall {
+                code: CallRefused::Disabled.code(),
+                pointer: "/connector".to_owned(),
+                detail: CallRefused::Disabled.to_string(),
+            });
+        }
         found.describe(method, path.as_str(), params).map_err(|error: CallRefused| NotACall {
             code: error.code(),
             pointer: error.pointer().map_or_else(String::new, |pointer| format!("/params{pointer}")),

@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{
-    AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, ledger, notify, object_store, policy, retention, sinks,
-    tickets,
+    AgentAuthConfig, AgentShare, BrokerConfig, Config, ConfigError, Door, ledger, notify, object_store, policy,
+    retention, sinks, tickets,
 };
+use crate::domain::approval::ConnectorSigner;
 use crate::domain::policy::Environment;
 use crate::domain::spiffe::SpiffeId;
 use crate::domain::time::Ttl;
@@ -116,6 +117,11 @@ struct RawBroker {
     allow_unmandated_low_risk: bool,
     #[serde(default)]
     data_api: Vec<String>,
+    #[serde(default)]
+    connector_signers: Vec<ConnectorSigner>,
+    require_signed_connectors: Option<bool>,
+    #[serde(default = "default_connectors_poll")]
+    connectors_poll_seconds: u64,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -143,6 +149,10 @@ impl Default for RawOps {
 struct RawLimits {
     #[serde(default = "default_connections")]
     connections: usize,
+    #[serde(default = "default_agent_share")]
+    agent_connections: usize,
+    #[serde(default = "default_agent_share")]
+    agent_requests: usize,
     #[serde(default = "default_drain")]
     drain_seconds: u64,
     #[serde(default = "default_policy_threads")]
@@ -155,6 +165,8 @@ impl Default for RawLimits {
     fn default() -> Self {
         Self {
             connections: default_connections(),
+            agent_connections: default_agent_share(),
+            agent_requests: default_agent_share(),
             drain_seconds: default_drain(),
             policy_threads: default_policy_threads(),
             policy_ms: default_policy_ms(),
@@ -183,6 +195,12 @@ fn default_ops() -> SocketAddr {
 }
 fn default_connections() -> usize {
     4096
+}
+fn default_agent_share() -> usize {
+    1024
+}
+fn default_connectors_poll() -> u64 {
+    5
 }
 fn default_drain() -> u64 {
     20
@@ -224,6 +242,15 @@ impl Raw {
                 connectors: at(raw.connectors),
                 max_ttl: ttl("broker.max_ttl_seconds", raw.max_ttl_seconds)?,
                 allow_unmandated_low_risk: raw.allow_unmandated_low_risk,
+                require_signed_connectors: signed_connectors(raw.require_signed_connectors, self.dev)?,
+                connector_signers: signers(raw.connector_signers)?,
+                connectors_poll: match raw.connectors_poll_seconds {
+                    seconds @ 1..=3600 => Duration::from_secs(seconds),
+                    other => {
+                        let detail = format!("{other} is outside 1 to 3600");
+                        return Err(value("broker.connectors_poll_seconds", detail));
+                    }
+                },
                 data_api: raw.data_api.iter().map(|text| id("broker.data_api", text)).collect::<Result<_, _>>()?,
                 agentauth: match (&raw.agentauth, &agentauth_id) {
                     (Some(text), _) => id("broker.agentauth", text)?,
@@ -291,12 +318,45 @@ impl Raw {
             archive: retention::archive(self.archive, base)?,
             ops: self.ops.listen,
             connections: in_range("limits.connections", self.limits.connections, 1..=100_000)?,
+            agent_share: AgentShare {
+                connections: in_range("limits.agent_connections", self.limits.agent_connections, 1..=100_000)?,
+                requests: in_range("limits.agent_requests", self.limits.agent_requests, 1..=100_000)?,
+            },
             drain: Duration::from_secs(self.limits.drain_seconds.min(600)),
             policy_threads: in_range("limits.policy_threads", self.limits.policy_threads, 1..=64)?,
             policy_deadline: Duration::from_millis(u64::from(self.limits.policy_ms)),
             log_level: self.log.level,
         })
     }
+}
+
+/// In production every connector is signed off, whatever the file says.
+fn signed_connectors(written: Option<bool>, dev: bool) -> Result<bool, ConfigError> {
+    let key = "broker.require_signed_connectors";
+    match (written, dev) {
+        (Some(false), false) => {
+            let detail = "production uses only connectors that security and legal have signed off".to_owned();
+            Err(ConfigError::Value { key, detail })
+        }
+        (Some(written), _) => Ok(written),
+        (None, dev) => Ok(!dev),
+    }
+}
+
+/// One identity is one person, who signs once for a role.
+fn signers(signers: Vec<ConnectorSigner>) -> Result<Vec<ConnectorSigner>, ConfigError> {
+    let key = "broker.connector_signers";
+    for (at, signer) in signers.iter().enumerate() {
+        let others = signers.iter().take(at).filter(|other| other.id == signer.id);
+        if let Some(other) = others.into_iter().find(|o| o.person != signer.person || o.role == signer.role) {
+            let detail = format!("`{}` is there twice for {}, or is two people", other.id, signer.role.as_str());
+            return Err(ConfigError::Value { key, detail });
+        }
+    }
+    if signers.len() > 64 {
+        return Err(ConfigError::Value { key, detail: "name at most 64 signers".to_owned() });
+    }
+    Ok(signers)
 }
 
 fn ttl(key: &'static str, seconds: u64) -> Result<Ttl, ConfigError> {

@@ -179,11 +179,7 @@ impl CatalogueEntry {
             }]
         };
         let schema = self.compiled().map_err(unusable)?;
-        let params = params.to_value();
-        if schema.is_valid(&params) {
-            return Ok(());
-        }
-        Err(schema.iter_errors(&params).take(MAX_PARAM_ERRORS).map(|error| param_error(&error)).collect())
+        schema_errors(schema, &params.to_value())
     }
 
     /// What makes the entry unusable although each of its members has the right type.
@@ -220,7 +216,16 @@ impl CatalogueEntry {
     }
 }
 
-fn compile(schema: &Value) -> Result<Box<Validator>, String> {
+/// Every place at which `value` does not fit, up to a bound; no value is repeated.
+pub(crate) fn schema_errors(schema: &Validator, value: &Value) -> Result<(), Vec<ParamError>> {
+    if schema.is_valid(value) {
+        return Ok(());
+    }
+    Err(schema.iter_errors(value).take(MAX_PARAM_ERRORS).map(|error| param_error(&error)).collect())
+}
+
+/// Compiles a schema that points to nothing outside itself.
+pub(crate) fn compile(schema: &Value) -> Result<Box<Validator>, String> {
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .offline()

@@ -55,7 +55,7 @@ pub enum Code {
     ChallengeConflict,
     /// The caller has as many of these as one caller may have.
     TooManyRequests,
-    /// The record cannot take more at the moment; nothing happened.
+    /// The record or the connector cannot take more at the moment; nothing happened.
     Busy,
     /// The record cannot be written; nothing happened.
     RecordUnavailable,
@@ -161,6 +161,8 @@ pub struct Refusal {
     pub decision_id: Option<DecisionId>,
     /// What is missing, where asking for it helps. Behind a pointer, because few refusals have it and all are moved.
     pub lack: Option<Box<Lack>>,
+    /// In how many seconds it is worth asking again, where that is known.
+    pub retry_after: Option<u32>,
 }
 
 /// What is missing for a yes.
@@ -180,13 +182,22 @@ impl Refusal {
 
     /// A refusal with a reason of its own.
     pub fn because(code: Code, reason: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { code, reason: reason.into(), detail: detail.into(), faults: Vec::new(), decision_id: None, lack: None }
+        let (reason, detail) = (reason.into(), detail.into());
+        Self { code, reason, detail, faults: Vec::new(), decision_id: None, lack: None, retry_after: None }
     }
 
     /// With one place that is wrong.
     #[must_use]
     pub fn at(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         self.faults.push(Fault { pointer: pointer.into(), detail: detail.into() });
+        self
+    }
+
+    /// With the time after which it is worth asking again, in whole seconds and at least one.
+    #[must_use]
+    pub fn again_in(mut self, wait: std::time::Duration) -> Self {
+        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
+        self.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
         self
     }
 

@@ -8,4 +8,5 @@
 )]
 
 mod files;
+mod live;
 mod requests;

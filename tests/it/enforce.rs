@@ -1,6 +1,7 @@
 //! What the broker lets through, once, and everything that it does not.
 
 mod calls;
+mod hostile;
 mod mandates;
 mod replay;
 mod told;

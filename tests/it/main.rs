@@ -22,6 +22,7 @@ mod crash_soak;
 mod decide;
 mod demo;
 mod documentation;
+mod doors;
 mod enforce;
 mod erase;
 mod events;

@@ -341,6 +341,17 @@ fn the_shipped_connector_fits_and_hostile_ones_with_another_shape_do_not() {
         "upstream-user",
         "workload-not-spiffe",
         "unknown-query-type",
+        "rate-zero",
+        "rate-burst-alone",
+        "rate-unknown-key",
+        "breaker-zero",
+        "limit-answer-zero",
+        "enabled-not-boolean",
+        "tls-empty",
+        "tls-svid-and-files",
+        "tls-cert-without-key",
+        "tls-unknown-client",
+        "body-param-not-a-pointer",
     ] {
         let document = read(&vectors.join(format!("{defect}.toml")));
         assert!(!validator("connector").is_valid(&document), "{defect}");

@@ -3,13 +3,17 @@
 use std::fmt;
 use std::future::Future as _;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep};
+
+use super::config::Limits;
 
 /// How a call ended, told once for each call that was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub enum CallFault {
     TooLarge,
     /// No byte of the answer's body for too long.
     Idle,
+    /// The answer's body took longer than it may in all.
+    TooLong,
     /// The agent went away before the end of the answer.
     Abandoned,
 }
@@ -56,6 +62,7 @@ impl CallFault {
             Self::Switched => "upstream_switched_protocol",
             Self::TooLarge => "upstream_answer_too_large",
             Self::Idle => "upstream_idle",
+            Self::TooLong => "upstream_answer_too_long",
             Self::Abandoned => "caller_gone",
         }
     }
@@ -84,10 +91,6 @@ impl Completion {
             on_end(CallEnd { fault, status: self.status, bytes: self.bytes, duration: self.started.elapsed() });
         }
     }
-
-    fn is_finished(&self) -> bool {
-        self.on_end.is_none()
-    }
 }
 
 impl Drop for Completion {
@@ -96,9 +99,35 @@ impl Drop for Completion {
     }
 }
 
+/// A call whose answer is being passed on, with its place among the connector's calls. Both end at once, whoever ends
+/// them: the body, or the clock while nobody reads the body.
+#[derive(Clone)]
+struct UnderWay(Arc<Mutex<Option<(Completion, OwnedSemaphorePermit)>>>);
+
+impl UnderWay {
+    fn finish(&self, fault: Option<CallFault>) {
+        let ended = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((mut completion, place)) = ended {
+            drop(place);
+            completion.finish(fault);
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    fn passed(&self, bytes: u64) {
+        if let Some((completion, _)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            completion.bytes += bytes;
+        }
+    }
+}
+
 /// The answer's body. Holds at most the frame in hand; a slow reader slows the upstream down.
 ///
-/// Trailers are dropped. After a fault the body ends with an error, so that a cut answer cannot pass for a whole one.
+/// Trailers are dropped. After a fault the body ends with an error, so that a cut answer cannot pass for a whole one. An
+/// answer that is not through by its deadline ends too, and gives its place back even if its reader never asks again.
 pub struct AnswerBody {
     inner: Incoming,
     left: u64,
@@ -106,8 +135,10 @@ pub struct AnswerBody {
     /// Runs only while the upstream is waited for, so that a slow reader is not taken for a silent upstream.
     silence: Option<Pin<Box<Sleep>>>,
     waiting: bool,
-    completion: Completion,
-    _slot: OwnedSemaphorePermit,
+    under_way: UnderWay,
+    /// Whether an end was passed on to the reader.
+    ended: bool,
+    deadline: Option<JoinHandle<()>>,
 }
 
 /// The answer broke off behind its head.
@@ -116,18 +147,22 @@ pub struct AnswerBody {
 pub struct AnswerError(pub CallFault);
 
 impl AnswerBody {
-    pub(super) fn new(
-        inner: Incoming,
-        limit: u64,
-        idle: Duration,
-        completion: Completion,
-        slot: OwnedSemaphorePermit,
-    ) -> Self {
-        Self { inner, left: limit, idle, silence: None, waiting: false, completion, _slot: slot }
+    pub(super) fn new(inner: Incoming, limits: Limits, completion: Completion, place: OwnedSemaphorePermit) -> Self {
+        let under_way = UnderWay(Arc::new(Mutex::new(Some((completion, place)))));
+        let late = under_way.clone();
+        let deadline = (!inner.is_end_stream()).then(|| {
+            tokio::spawn(async move {
+                tokio::time::sleep(limits.answer).await;
+                late.finish(Some(CallFault::TooLong));
+            })
+        });
+        let (left, idle) = (limits.max_response_bytes, limits.idle);
+        Self { inner, left, idle, silence: None, waiting: false, under_way, ended: false, deadline }
     }
 
     fn fail(&mut self, fault: CallFault) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
-        self.completion.finish(Some(fault));
+        self.ended = true;
+        self.under_way.finish(Some(fault));
         Poll::Ready(Some(Err(AnswerError(fault))))
     }
 
@@ -148,8 +183,11 @@ impl Body for AnswerBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         let this = self.get_mut();
-        if this.completion.is_finished() {
+        if this.ended {
             return Poll::Ready(None);
+        }
+        if this.under_way.is_finished() {
+            return this.fail(CallFault::TooLong);
         }
         loop {
             let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else {
@@ -159,7 +197,8 @@ impl Body for AnswerBody {
             this.waiting = false;
             match frame.map(|frame| frame.map(Frame::into_data)) {
                 None => {
-                    this.completion.finish(None);
+                    this.ended = true;
+                    this.under_way.finish(None);
                     return Poll::Ready(None);
                 }
                 Some(Err(_)) => return this.fail(CallFault::Broken),
@@ -168,7 +207,7 @@ impl Body for AnswerBody {
                     let size = u64::try_from(data.len()).unwrap_or(u64::MAX);
                     let Some(left) = this.left.checked_sub(size) else { return this.fail(CallFault::TooLarge) };
                     this.left = left;
-                    this.completion.bytes += size;
+                    this.under_way.passed(size);
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
             }
@@ -176,7 +215,7 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.completion.is_finished() || self.inner.is_end_stream()
+        self.ended || self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -186,15 +225,17 @@ impl Body for AnswerBody {
 
 impl Drop for AnswerBody {
     fn drop(&mut self) {
-        // A reader that knows the length stops at the last byte without asking for the end behind it.
-        if self.inner.is_end_stream() {
-            self.completion.finish(None);
+        if let Some(deadline) = &self.deadline {
+            deadline.abort();
         }
+        // A reader that knows the length stops at the last byte without asking for the end behind it.
+        let fault = (!self.inner.is_end_stream()).then_some(CallFault::Abandoned);
+        self.under_way.finish(fault);
     }
 }
 
 impl fmt::Debug for AnswerBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnswerBody").field("status", &self.completion.status).finish_non_exhaustive()
+        f.debug_struct("AnswerBody").field("ended", &self.ended).finish_non_exhaustive()
     }
 }

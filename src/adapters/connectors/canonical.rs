@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use super::config::Connector;
 use super::headers;
 use super::percent;
+use super::places;
 use super::query;
 use super::receive::BoundedBody;
 use super::refusal::{CallRefused, PathFault};
@@ -74,6 +75,7 @@ impl Connector {
         for (name, value) in given {
             matched.check_given(name, value)?;
         }
+        matched.check_body(given)?;
         Ok(matched.call(given.clone()))
     }
 
@@ -122,6 +124,7 @@ impl MatchedRoute {
         let headers = headers::forwarded(&parts.headers)?;
         let mut params = self.path_params.clone();
         query::read(&self.route.query, parts.uri.query(), &mut params)?;
+        places::read(&self.route.headers, &parts.headers, &mut params)?;
         let stream = self.read_body(body, &mut params)?;
         let call = self.call(params);
         let forward = self.forward(&call, headers, stream);
@@ -135,13 +138,15 @@ impl MatchedRoute {
             (RouteBody::None, _) | (RouteBody::Json, BoundedBody::Stream(_)) => Err(CallRefused::UnexpectedBody),
             (RouteBody::Json, BoundedBody::Whole(bytes)) if bytes.is_empty() => Err(CallRefused::MissingBody),
             (RouteBody::Json, BoundedBody::Whole(bytes)) => {
-                let Value::Object(members) = json::parse(&bytes).map_err(CallRefused::Json)? else {
-                    return Err(CallRefused::BodyNotObject);
-                };
+                let body = json::parse(&bytes).map_err(CallRefused::Json)?;
+                let lifted = places::lift(&self.route.pointers, &body);
+                self.fits(&body)?;
+                let Value::Object(members) = body else { return Err(CallRefused::BodyNotObject) };
                 if let Some(name) = members.keys().find(|name| self.route.declares(name)) {
                     return Err(CallRefused::AmbiguousParameter(name.clone()));
                 }
                 params.extend(members);
+                params.extend(lifted);
                 Ok(None)
             }
             (RouteBody::Stream(_), BoundedBody::Stream(body)) => Ok(Some(body)),
@@ -153,10 +158,34 @@ impl MatchedRoute {
         if let Some(param) = self.route.query.iter().find(|param| param.name.as_str() == name) {
             return query::check(param, value);
         }
+        if let Some(param) = self.route.headers.iter().find(|declared| declared.param.name.as_str() == name) {
+            return places::check(param, value);
+        }
         if self.path_params.contains_key(name) || self.route.body == RouteBody::Json {
             return Ok(());
         }
         Err(CallRefused::UndeclaredParameter(name.chars().take(64).collect()))
+    }
+
+    /// The body that the given parameters are: it fits its schema, and what was copied out of it says the same.
+    fn check_body(&self, given: &Map<String, Value>) -> Result<(), CallRefused> {
+        if self.route.body != RouteBody::Json {
+            return Ok(());
+        }
+        let body = self.body_of(given);
+        let lifted = places::lift(&self.route.pointers, &body);
+        let names = self.route.pointers.iter().map(|place| place.name.as_str());
+        if let Some(name) = names.into_iter().find(|name| lifted.get(*name) != given.get(*name)) {
+            return Err(CallRefused::ParameterMismatch(name.to_owned()));
+        }
+        self.fits(&body)
+    }
+
+    fn fits(&self, body: &Value) -> Result<(), CallRefused> {
+        if !body.is_object() {
+            return Err(CallRefused::BodyNotObject);
+        }
+        self.route.schema.as_ref().map_or(Ok(()), |schema| schema.check(body).map_err(CallRefused::BodySchema))
     }
 
     fn call(&self, params: Map<String, Value>) -> CallRequest {
@@ -168,11 +197,12 @@ impl MatchedRoute {
         let params = call.params.as_map();
         let mut target = percent::encode_path(&call.path);
         target.push_str(&query::render(&self.route.query, params));
+        places::render(&self.route.headers, params, &mut headers);
         let body = match &self.route.body {
             RouteBody::None => Body::empty(),
             RouteBody::Json => {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                Body::from(self.body_bytes(params))
+                Body::from(json::canonical(&self.body_of(params)))
             }
             RouteBody::Stream(media_type) => {
                 // A declared media type is visible ASCII, so the conversion does not fail.
@@ -184,10 +214,10 @@ impl MatchedRoute {
         Forward { connector, method: call.method, act, target, headers, body }
     }
 
-    /// The RFC 8785 bytes of the parameters that stand in neither path nor query.
-    fn body_bytes(&self, params: &Map<String, Value>) -> Vec<u8> {
+    /// The parameters that are the body's own members.
+    fn body_of(&self, params: &Map<String, Value>) -> Value {
         let members = params.iter().filter(|(name, _)| !self.route.declares(name));
-        json::canonical(&Value::Object(members.map(|(name, value)| (name.clone(), value.clone())).collect()))
+        Value::Object(members.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 }
 

@@ -14,11 +14,14 @@ use axum::http::uri::{Authority, Scheme};
 use axum::http::{HeaderName, HeaderValue};
 
 use super::address::HostKind;
+use super::breaker::BreakerSettings;
+use super::client_identity::UpstreamTls;
 use super::load_error::{LoadError, Place, Problem};
+use super::rate::Rate;
 use super::route::Route;
 use super::table::ConnectorTable;
 use crate::domain::catalogue::DataClass;
-use crate::domain::id::ConnectorId;
+use crate::domain::id::{ConnectorId, Sha256Digest};
 use crate::domain::spiffe::SpiffeId;
 
 /// The largest connector file.
@@ -82,8 +85,13 @@ fn connector_files(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(dir).map_err(io)? {
         let path = entry.map_err(io)?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            paths.push(path);
+        let extension = path.extension().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
+        match extension {
+            "toml" => paths.push(path),
+            "yaml" | "yml" => {
+                return Err(LoadError::Invalid { place: Place::of(&path, "", 0..0), problem: Problem::NotToml });
+            }
+            _ => {}
         }
         if paths.len() > MAX_FILES {
             return Err(LoadError::TooMany { path: dir.to_owned(), limit: MAX_FILES });
@@ -118,6 +126,20 @@ pub(super) fn read_bounded(path: &Path, limit: u64) -> Result<String, LoadError>
 /// One upstream and what of it may be called.
 #[derive(Debug)]
 pub struct Connector {
+    /// Where it was read from.
+    pub file: PathBuf,
+    /// Of the file's exact bytes: what is signed.
+    pub digest: Sha256Digest,
+    /// The other files that it names, with secrets, keys and certificates.
+    pub beside: Vec<PathBuf>,
+    /// Whether it may be called at all.
+    pub enabled: bool,
+    /// How often it may be called.
+    pub rate: Rate,
+    /// When it is left alone for a while.
+    pub breaker: BreakerSettings,
+    /// Whom it must be, and who we are there.
+    pub tls: UpstreamTls,
     /// Its name in paths, mandates and records.
     pub name: ConnectorId,
     /// For people.
@@ -147,6 +169,25 @@ impl Connector {
     pub fn admits(&self, workload: &SpiffeId) -> bool {
         self.workloads.contains(workload)
     }
+
+    /// Everything that the broker may reach for it: one host and port.
+    pub fn egress(&self) -> String {
+        let base = &self.upstream;
+        let port = base.authority.port_u16().unwrap_or(if base.scheme == Scheme::HTTP { 80 } else { 443 });
+        format!("{}:{port}", base.authority.host())
+    }
+
+    /// What it says and what stands in the files that it names, in one digest: as long as it is the same, nothing has
+    /// changed.
+    pub fn fingerprint(&self) -> Sha256Digest {
+        let mut all = self.digest.to_string();
+        for path in &self.beside {
+            // A file that cannot be read is one state as any other; loading says what is wrong with it.
+            let bytes = zeroize::Zeroizing::new(fs::read(path).unwrap_or_default());
+            all.push_str(&Sha256Digest::of(&bytes).to_string());
+        }
+        Sha256Digest::of(all.as_bytes())
+    }
 }
 
 /// Where an upstream is: scheme, host, port and the path in front of every route.
@@ -170,6 +211,8 @@ pub struct Limits {
     pub request: Duration,
     /// Without a byte of the answer's body.
     pub idle: Duration,
+    /// From the head of the answer to its end, however slow its reader is.
+    pub answer: Duration,
     /// Of the caller's body.
     pub max_request_bytes: u64,
     /// Of the answer's body.
@@ -184,6 +227,7 @@ impl Default for Limits {
             connect: Duration::from_secs(2),
             request: Duration::from_secs(15),
             idle: Duration::from_secs(15),
+            answer: Duration::from_secs(600),
             max_request_bytes: 1024 * 1024,
             max_response_bytes: 64 * 1024 * 1024,
             max_concurrent: 64,

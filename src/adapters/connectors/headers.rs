@@ -5,8 +5,8 @@
 //! (RFC 9110 §7.6.1), `Set-Cookie` and what only ATB may say.
 
 use axum::http::header::{
-    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Version};
@@ -14,6 +14,8 @@ use axum::http::{HeaderMap, HeaderName, Version};
 use super::refusal::CallRefused;
 use crate::domain::action::ActionName;
 
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// The act that the caller believes this call to be.
 const ACTION: &str = "x-atb-action";
 /// What only ATB says to upstreams and agents.
@@ -59,6 +61,14 @@ pub(super) fn check(parts: &Parts, act: &ActionName) -> Result<(), CallRefused> 
     if parts.version <= Version::HTTP_11 && (parts.uri.scheme().is_some() || parts.uri.authority().is_some()) {
         return Err(CallRefused::AbsoluteForm);
     }
+    if let (Some(authority), Some(host)) = (parts.uri.authority(), single(&parts.headers, "host")?)
+        && !host.eq_ignore_ascii_case(authority.as_str().as_bytes())
+    {
+        // RFC 9113 §8.3.1: two names for one place.
+        return Err(CallRefused::HostMismatch);
+    }
+    // HTTP/2 frames say how long the body is; a second word on it is one too many.
+    single(&parts.headers, "content-length")?;
     if let Some(name) = OVERRIDES.iter().find(|name| parts.headers.contains_key(**name)) {
         return Err(CallRefused::OverrideHeader(name));
     }
@@ -109,7 +119,25 @@ pub(super) fn forwarded(headers: &HeaderMap) -> Result<HeaderMap, CallRefused> {
             out.append(HeaderName::from_static(name), value.clone());
         }
     }
+    if trace_id(&out).is_none() {
+        // W3C Trace Context §3.2.2.4, §4.3: who cannot read the parent ignores both; nothing else comes of it.
+        out.remove(TRACEPARENT);
+        out.remove(TRACESTATE);
+    }
     Ok(out)
+}
+
+/// The trace that the caller says this call belongs to (W3C Trace Context §3.2, version 00): 32 lower-case hexadecimal
+/// digits, not all zero. It is the caller's word, for finding things, and decides nothing.
+pub fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(TRACEPARENT).iter();
+    let text = values.next()?.to_str().ok().filter(|_| values.next().is_none())?;
+    let mut parts = text.split('-');
+    let [version, trace, parent, flags] = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
+    let hex = |text: &str, len| text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let id = |text: &str, len| hex(text, len) && text.bytes().any(|b| b != b'0');
+    let whole = parts.next().is_none() && version == "00" && id(trace, 32) && id(parent, 16) && hex(flags, 2);
+    whole.then_some(trace)
 }
 
 /// Takes from an upstream's answer what is not for the agent.
@@ -121,6 +149,19 @@ pub(super) fn strip_answer(headers: &mut HeaderMap) {
     for name in gone {
         headers.remove(name);
     }
+}
+
+/// Whether `name` means something on the way, so that it is nobody's parameter.
+pub(super) fn has_a_meaning(name: &HeaderName) -> bool {
+    let framing = [HOST, CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, ACCEPT_ENCODING];
+    let passed = FORWARDED.iter().any(|(passed, _)| name == passed);
+    let other_call = OVERRIDES.contains(&name.as_str()) || name == "http2-settings";
+    passed || other_call || HOP_BY_HOP.contains(name) || framing.contains(name) || name.as_str().starts_with(OURS)
+}
+
+/// Whether `Connection` names `header`, so that it ends here.
+pub(super) fn is_of_one_hop(headers: &HeaderMap, header: &HeaderName) -> bool {
+    connection_names(headers).any(|hop| hop.eq_ignore_ascii_case(header.as_str()))
 }
 
 /// Whether an operator may have the broker inject `name`.
@@ -144,4 +185,32 @@ fn single<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h [
 
 fn connection_names(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     headers.get_all(CONNECTION).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_parent_is_of_the_one_form_or_nothing() {
+        let of = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(TRACEPARENT, text.parse().unwrap());
+            trace_id(&headers).map(str::to_owned)
+        };
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(of(good).as_deref(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
+        for bad in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
+        ] {
+            assert_eq!(of(bad), None, "{bad:?}");
+        }
+    }
 }

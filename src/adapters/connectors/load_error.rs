@@ -156,6 +156,26 @@ pub enum Problem {
     DuplicateParam(String),
     #[error("`query_types` names `{name}`, which `query` does not{}", Hint(.nearest.as_deref()))]
     UndeclaredType { name: String, nearest: Option<String> },
+    #[error("`tls` has no meaning for a plain `http` upstream")]
+    TlsOverPlainHttp,
+    #[error(
+        "`tls` is `spiffe_id` alone, or `client = \"svid\"`, or `cert_file` with `key_file`; `ca_file` does not go with `spiffe_id`"
+    )]
+    TlsChoice,
+    #[error("`{0}` cannot carry a parameter, or carries another one")]
+    ParameterHeader(String),
+    #[error("`header_types` names `{name}`, which `headers` does not{}", Hint(.nearest.as_deref()))]
+    UndeclaredHeaderType { name: String, nearest: Option<String> },
+    #[error("`{0}` needs `body = \"json\"`")]
+    NeedsJsonBody(&'static str),
+    #[error("`{0}` is not an RFC 6901 pointer into the body such as `/payment/amount`")]
+    Pointer(String),
+    #[error("the body's schema is not usable: {0}")]
+    BodySchema(String),
+    #[error("`{burst}` is said without `{rate}`")]
+    BurstAlone { burst: &'static str, rate: &'static str },
+    #[error("connector files are `*.toml`: rename or remove this one, so that nobody believes that it is in force")]
+    NotToml,
     #[error("a {0} has no body")]
     BodyOnMethod(&'static str),
     #[error("`body = \"stream\"` needs `media_type`, and only that body has one")]

@@ -39,6 +39,11 @@ pub(super) fn read(
 pub(super) fn check(param: &QueryParam, given: &Value) -> Result<(), CallRefused> {
     let text = text(given);
     percent::check_query_value(&text).map_err(CallRefused::Query)?;
+    is_value(param, text, given)
+}
+
+/// Whether `text` is the one spelling of `given`.
+pub(super) fn is_value(param: &QueryParam, text: String, given: &Value) -> Result<(), CallRefused> {
     if value(param, text)? == *given { Ok(()) } else { Err(wrong_type(param)) }
 }
 
@@ -56,7 +61,8 @@ pub(super) fn render(declared: &[QueryParam], params: &Map<String, Value>) -> St
     query
 }
 
-fn value(param: &QueryParam, text: String) -> Result<Value, CallRefused> {
+/// The value of a text by its parameter's kind.
+pub(super) fn value(param: &QueryParam, text: String) -> Result<Value, CallRefused> {
     let value = match param.kind {
         ParamKind::String => Some(Value::String(text)),
         ParamKind::Boolean => matches!(text.as_str(), "true" | "false").then(|| Value::Bool(text == "true")),
@@ -72,7 +78,8 @@ fn number(kind: ParamKind, text: &str) -> Option<Value> {
     (right && json::canonical(&value) == text.as_bytes()).then_some(value)
 }
 
-fn text(value: &Value) -> String {
+/// The one spelling of a value.
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => String::from_utf8(json::canonical(other)).unwrap_or_default(),

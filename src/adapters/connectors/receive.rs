@@ -1,5 +1,7 @@
 //! The caller's body, read within the connector's limits before anything is decided.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -42,9 +44,33 @@ impl MatchedRoute {
         }
         let limited = Limited::new(body, usize::try_from(limits.max_request_bytes).unwrap_or(usize::MAX));
         match self.route().body {
-            RouteBody::Stream(_) => Ok(BoundedBody::Stream(Body::new(limited))),
+            RouteBody::Stream(_) => Ok(BoundedBody::Stream(Body::new(DataAlone(limited)))),
             RouteBody::None | RouteBody::Json => whole(limited, limits.request, too_large).await,
         }
+    }
+}
+
+/// A body without its trailers: nobody declared them, nobody bound them, so they do not go on.
+struct DataAlone(Limited<Body>);
+
+impl hyper::body::Body for DataAlone {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.get_mut().0).poll_frame(cx));
+        Poll::Ready(frame.filter(|frame| !frame.as_ref().is_ok_and(hyper::body::Frame::is_trailers)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        self.0.size_hint()
     }
 }
 

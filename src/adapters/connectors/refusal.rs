@@ -1,5 +1,6 @@
 //! Why a call is refused before anybody is asked whether it may be made.
 
+use crate::domain::catalogue::ParamError;
 use crate::domain::json::JsonError;
 
 /// Why a request is not one of the connector's calls, or could be read as two.
@@ -22,6 +23,18 @@ pub enum CallRefused {
     /// No connector of that name, or no route for method and path.
     #[error("no route of this connector matches the method and path")]
     UnknownRoute,
+    /// Its owner has switched the connector off.
+    #[error("the connector is not enabled")]
+    Disabled,
+    /// A `Host` that is not the request's authority.
+    #[error("`Host` is not the authority that the request is for")]
+    HostMismatch,
+    /// The header of a parameter that is not one visible text.
+    #[error("the header of parameter `{0}` is not one text of 1 to 1024 visible ASCII characters")]
+    HeaderValue(String),
+    /// The body is JSON and not what the route's schema takes.
+    #[error("the body does not fit the route's schema")]
+    BodySchema(Vec<ParamError>),
     /// A query parameter or body member that the route does not declare.
     #[error("the route declares no parameter `{0}`")]
     UndeclaredParameter(String),
@@ -98,6 +111,10 @@ impl CallRefused {
             Self::Path(_) => "ambiguous_path",
             Self::Query(_) => "ambiguous_query",
             Self::UnknownRoute => "unknown_route",
+            Self::Disabled => "connector_disabled",
+            Self::HostMismatch => "host_mismatch",
+            Self::HeaderValue(_) => "header_value",
+            Self::BodySchema(_) => "body_schema",
             Self::UndeclaredParameter(_) => "undeclared_parameter",
             Self::RepeatedParameter(_) => "repeated_parameter",
             Self::AmbiguousParameter(_) => "ambiguous_parameter",
@@ -122,7 +139,7 @@ impl CallRefused {
     /// The status that says so (RFC 9110 §15.5).
     pub fn status(&self) -> u16 {
         match self {
-            Self::UnknownRoute => 404,
+            Self::UnknownRoute | Self::Disabled => 404,
             Self::Method => 405,
             Self::BodyTimeout => 408,
             Self::BodyTooLarge { .. } => 413,
@@ -131,6 +148,7 @@ impl CallRefused {
             | Self::ParameterMismatch(_)
             | Self::UndeclaredParameter(_)
             | Self::BodyNotObject
+            | Self::BodySchema(_)
             | Self::ActMismatch => 422,
             _ => 400,
         }
@@ -143,8 +161,10 @@ impl CallRefused {
             | Self::RepeatedParameter(name)
             | Self::AmbiguousParameter(name)
             | Self::ParameterMismatch(name)
+            | Self::HeaderValue(name)
             | Self::ParameterType { name, .. } => Some(format!("/{}", name.replace('~', "~0").replace('/', "~1"))),
             Self::Json(error) => Some(error.pointer.clone()),
+            Self::BodySchema(errors) => errors.first().map(|error| error.pointer.clone()),
             _ => None,
         }
     }

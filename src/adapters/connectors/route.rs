@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::body_schema::BodySchema;
 use super::load_error::Problem;
+use super::places::{HeaderParam, PointerParam};
 use crate::domain::action::{ActionName, CallPath, Method};
 
 /// One row of a connector's route table.
@@ -17,14 +19,26 @@ pub struct Route {
     pub act: ActionName,
     /// The query parameters that may be sent, in the order in which they are forwarded.
     pub query: Vec<QueryParam>,
+    /// The parameters that stand in headers.
+    pub headers: Vec<HeaderParam>,
     /// What the body may be.
     pub body: RouteBody,
+    /// The parameters that are copies of values inside the body.
+    pub pointers: Vec<PointerParam>,
+    /// What a JSON body must fit.
+    pub schema: Option<BodySchema>,
 }
 
 impl Route {
-    /// Whether `name` is a parameter of the path or the query, and so cannot be a member of the body.
+    /// Whether `name` is a parameter of its own, and so cannot be a member of the body.
     pub fn declares(&self, name: &str) -> bool {
-        self.path.names().any(|n| n.as_str() == name) || self.query.iter().any(|q| q.name.as_str() == name)
+        self.declared().any(|declared| declared.as_str() == name)
+    }
+
+    /// Every parameter that has a name in the route: of path, query, headers and places in the body.
+    pub fn declared(&self) -> impl Iterator<Item = &ParamName> {
+        let (query, headers) = (self.query.iter().map(|q| &q.name), self.headers.iter().map(|h| &h.param.name));
+        self.path.names().chain(query).chain(headers).chain(self.pointers.iter().map(|p| &p.name))
     }
 
     /// Whether one call could match both.

@@ -1,10 +1,8 @@
 //! The keys of a connector file as TOML has them, and their reading into a [`Connector`].
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::uri::Scheme;
 use axum::http::{HeaderName, HeaderValue, Uri};
@@ -12,13 +10,16 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::address::HostKind;
-use super::config::{Connector, Credentials, Limits, UpstreamBase, read_bounded};
+use super::config::{Connector, Credentials, UpstreamBase, read_bounded};
 use super::headers;
-use super::load_error::{LoadError, Place, Problem, nearest};
+use super::load_error::{LoadError, Place, Problem};
 use super::percent;
-use super::route::{ParamKind, ParamName, PathTemplate, QueryParam, Route, RouteBody};
-use crate::domain::action::{CallPath, Method};
+use super::route::Route;
+use super::route_table::RouteTable;
+use super::settings::{BreakerTable, LimitsTable, RateTable, TlsTable};
+use crate::domain::action::CallPath;
 use crate::domain::catalogue::DataClass;
+use crate::domain::id::Sha256Digest;
 use crate::domain::spiffe::SpiffeId;
 
 /// The most routes of one connector.
@@ -32,6 +33,8 @@ pub(super) struct ConnectorTable {
     owner: Spanned<String>,
     data_class: DataClass,
     upstream: Spanned<String>,
+    #[serde(default = "enabled")]
+    enabled: bool,
     dev_plain_http: Option<Spanned<bool>>,
     #[serde(default)]
     allow_private: bool,
@@ -40,20 +43,14 @@ pub(super) struct ConnectorTable {
     workloads: Vec<Spanned<String>>,
     #[serde(default)]
     limits: LimitsTable,
+    #[serde(default)]
+    rate: RateTable,
+    #[serde(default)]
+    breaker: BreakerTable,
+    tls: Option<Spanned<TlsTable>>,
     credentials: Option<CredentialsTable>,
     #[serde(default)]
     routes: Vec<Spanned<RouteTable>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct LimitsTable {
-    connect_ms: Option<Spanned<u64>>,
-    request_ms: Option<Spanned<u64>>,
-    idle_ms: Option<Spanned<u64>>,
-    max_request_bytes: Option<Spanned<u64>>,
-    max_response_bytes: Option<Spanned<u64>>,
-    max_concurrent: Option<Spanned<u64>>,
 }
 
 #[derive(Deserialize)]
@@ -63,43 +60,24 @@ struct CredentialsTable {
     value_file: Spanned<PathBuf>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RouteTable {
-    method: Spanned<String>,
-    path: Spanned<String>,
-    act: Spanned<String>,
-    #[serde(default)]
-    query: Vec<Spanned<String>>,
-    #[serde(default)]
-    query_types: BTreeMap<Spanned<String>, ParamKind>,
-    body: Option<Spanned<BodyKind>>,
-    media_type: Option<Spanned<String>>,
-}
-
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Default)]
-#[serde(rename_all = "lowercase")]
-enum BodyKind {
-    #[default]
-    None,
-    Json,
-    Stream,
+fn enabled() -> bool {
+    true
 }
 
 /// Turns a byte range of the file into an error with its line and column.
 #[derive(Clone, Copy)]
-struct Source<'a> {
+pub(super) struct Source<'a> {
     file: &'a Path,
     text: &'a str,
 }
 
 impl Source<'_> {
-    fn error(self, span: Range<usize>, problem: impl Into<Problem>) -> LoadError {
+    pub(super) fn error(self, span: Range<usize>, problem: impl Into<Problem>) -> LoadError {
         LoadError::Invalid { place: Place::of(self.file, self.text, span), problem: problem.into() }
     }
 
     /// A path that the file names, relative to the file.
-    fn beside(self, path: &Path) -> PathBuf {
+    pub(super) fn beside(self, path: &Path) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).join(path)
     }
 }
@@ -117,7 +95,24 @@ impl ConnectorTable {
         if let (Some(ca_file), true) = (&self.ca_file, upstream.scheme == Scheme::HTTP) {
             return Err(source.error(ca_file.span(), Problem::CaOverPlainHttp));
         }
+        let tls = match self.tls {
+            Some(table) if upstream.scheme == Scheme::HTTP => {
+                return Err(source.error(table.span(), Problem::TlsOverPlainHttp));
+            }
+            Some(table) => TlsTable::read(table, source, self.ca_file.is_some())?,
+            None => super::client_identity::UpstreamTls::default(),
+        };
+        let mut beside: Vec<PathBuf> = tls.files().map(Path::to_owned).collect();
+        beside.extend(self.ca_file.as_ref().map(|path| source.beside(path.get_ref())));
+        beside.extend(self.credentials.as_ref().map(|table| source.beside(table.value_file.get_ref())));
         Ok(Connector {
+            file: file.to_owned(),
+            digest: Sha256Digest::of(text.as_bytes()),
+            beside,
+            enabled: self.enabled,
+            rate: self.rate.read(source)?,
+            breaker: self.breaker.read(source)?,
+            tls,
             name,
             title: line(source, "title", 120, self.title)?,
             owner: line(source, "owner", 120, self.owner)?,
@@ -201,32 +196,6 @@ fn workloads(source: Source<'_>, ids: &[Spanned<String>]) -> Result<Vec<SpiffeId
     Ok(workloads)
 }
 
-impl LimitsTable {
-    fn read(self, source: Source<'_>) -> Result<Limits, LoadError> {
-        const GIB: u64 = 1024 * 1024 * 1024;
-        let default = Limits::default();
-        let within = |key, value: Option<Spanned<u64>>, max| match value {
-            Some(value) if (1..=max).contains(value.get_ref()) => Ok(Some(*value.get_ref())),
-            Some(value) => Err(source.error(value.span(), Problem::Range { key, min: 1, max })),
-            None => Ok(None),
-        };
-        let millis =
-            |key, value, default| within(key, value, 600_000).map(|value| value.map_or(default, Duration::from_millis));
-        Ok(Limits {
-            connect: millis("connect_ms", self.connect_ms, default.connect)?,
-            request: millis("request_ms", self.request_ms, default.request)?,
-            idle: millis("idle_ms", self.idle_ms, default.idle)?,
-            max_request_bytes: within("max_request_bytes", self.max_request_bytes, GIB)?
-                .unwrap_or(default.max_request_bytes),
-            max_response_bytes: within("max_response_bytes", self.max_response_bytes, 64 * GIB)?
-                .unwrap_or(default.max_response_bytes),
-            max_concurrent: within("max_concurrent", self.max_concurrent, 10_000)?
-                .and_then(|n| usize::try_from(n).ok())
-                .unwrap_or(default.max_concurrent),
-        })
-    }
-}
-
 impl CredentialsTable {
     fn read(self, source: Source<'_>) -> Result<Credentials, LoadError> {
         let name = self.header.get_ref();
@@ -279,76 +248,4 @@ fn routes(source: Source<'_>, tables: Vec<Spanned<RouteTable>>) -> Result<Vec<Ar
         routes.push((Arc::new(route), path_span));
     }
     Ok(routes.into_iter().map(|(route, _)| route).collect())
-}
-
-impl RouteTable {
-    fn read(self, source: Source<'_>) -> Result<Route, LoadError> {
-        let at = |span: Range<usize>| move |problem: Problem| source.error(span, problem);
-        let method = self.method.get_ref().parse::<Method>().map_err(|error| at(self.method.span())(error.into()))?;
-        let path = self.path.get_ref().parse::<PathTemplate>().map_err(at(self.path.span()))?;
-        let act = self
-            .act
-            .get_ref()
-            .parse()
-            .map_err(|error: crate::domain::action::ActionNameError| at(self.act.span())(error.into()))?;
-        let body = body(source, method, self.body, self.media_type)?;
-        let mut seen: Vec<&ParamName> = Vec::new();
-        for name in path.names() {
-            if seen.contains(&name) {
-                return Err(at(self.path.span())(Problem::DuplicateParam(name.to_string())));
-            }
-            seen.push(name);
-        }
-        let query = query(source, &seen, &self.query, &self.query_types)?;
-        Ok(Route { method, path, act, query, body })
-    }
-}
-
-fn body(
-    source: Source<'_>,
-    method: Method,
-    kind: Option<Spanned<BodyKind>>,
-    media_type: Option<Spanned<String>>,
-) -> Result<RouteBody, LoadError> {
-    let span = kind.as_ref().map(Spanned::span).or(media_type.as_ref().map(Spanned::span)).unwrap_or(0..0);
-    let kind = kind.map(Spanned::into_inner).unwrap_or_default();
-    if kind != BodyKind::None && matches!(method, Method::Get | Method::Head | Method::Options) {
-        return Err(source.error(span, Problem::BodyOnMethod(method.as_str())));
-    }
-    match (kind, media_type) {
-        (BodyKind::None, None) => Ok(RouteBody::None),
-        (BodyKind::Json, None) => Ok(RouteBody::Json),
-        (BodyKind::Stream, Some(media_type)) if headers::is_media_type(media_type.get_ref()) => {
-            Ok(RouteBody::Stream(media_type.into_inner()))
-        }
-        (BodyKind::Stream, Some(media_type)) => {
-            Err(source.error(media_type.span(), Problem::MediaType(media_type.into_inner())))
-        }
-        _ => Err(source.error(span, Problem::MediaTypePresence)),
-    }
-}
-
-fn query(
-    source: Source<'_>,
-    path_names: &[&ParamName],
-    names: &[Spanned<String>],
-    types: &BTreeMap<Spanned<String>, ParamKind>,
-) -> Result<Vec<QueryParam>, LoadError> {
-    let mut query: Vec<QueryParam> = Vec::new();
-    for written in names {
-        let name: ParamName =
-            written.get_ref().parse().map_err(|problem: Problem| source.error(written.span(), problem))?;
-        if path_names.contains(&&name) || query.iter().any(|q| q.name == name) {
-            return Err(source.error(written.span(), Problem::DuplicateParam(name.to_string())));
-        }
-        let kind = types.iter().find(|(key, _)| key.get_ref() == name.as_str()).map(|(_, kind)| *kind);
-        query.push(QueryParam { name, kind: kind.unwrap_or_default() });
-    }
-    let declared = |key: &str| query.iter().any(|q| q.name.as_str() == key);
-    if let Some(key) = types.keys().find(|key| !declared(key.get_ref())) {
-        let name = key.get_ref().clone();
-        let nearest = nearest(&name, query.iter().map(|q| q.name.as_str()));
-        return Err(source.error(key.span(), Problem::UndeclaredType { name, nearest }));
-    }
-    Ok(query)
 }

@@ -1,13 +1,13 @@
 //! The call itself: one request to one upstream over pooled connections.
 //!
 //! No redirect is followed, nothing is retried once a byte may have left, an answer is never decompressed. Interim
-//! answers (1xx) are skipped, a protocol switch is a fault. Each call that is started is reported exactly once, even if
-//! the caller's task is dropped on the way.
+//! answers (1xx) are skipped, trailers are dropped in both directions, a protocol switch is a fault. Each call that is
+//! started is reported exactly once, even if the caller's task is dropped on the way.
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_LENGTH, USER_AGENT};
@@ -18,17 +18,19 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::ClientConfig;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::address::{ForbiddenAddress, GuardedResolver};
 use super::answer::{AnswerBody, CallEnd, CallFault, Completion};
+use super::breaker::{Breaker, CircuitOpen, CircuitState, Pass};
 use super::canonical::Forward;
+use super::client_identity::{self, OurIdentity};
 use super::config::{Connector, Connectors, UpstreamBase};
 use super::headers;
-use crate::adapters::outgoing::{self, RootsError};
+use super::rate::{Meter, TooEarly};
 use crate::domain::action::Method;
-use crate::domain::id::{ConnectorId, DecisionId};
+use crate::domain::id::{ConnectorId, DecisionId, Sha256Digest};
+use crate::domain::spiffe::SpiffeId;
 use crate::service::broker::{CallInDoubt, Permit};
 
 const DECISION_ID: HeaderName = HeaderName::from_static("x-atb-decision-id");
@@ -50,6 +52,12 @@ pub enum PoolError {
     /// The connector's own roots cannot be read or hold no certificate.
     #[error("connector `{0}`: `ca_file` holds no usable certificate")]
     Roots(ConnectorId),
+    /// The certificate that the upstream's owner gave us, or its key, cannot be used.
+    #[error("connector `{0}`: `cert_file` and `key_file` are no certificate and its key, which only its owner reads")]
+    ClientIdentity(ConnectorId),
+    /// A connector that wants our SVID, and no broker that has one.
+    #[error("connector `{0}` needs the broker's SVID, and this process has none")]
+    NoSvid(ConnectorId),
     /// The system's roots cannot be read.
     #[error("the system's root certificates cannot be read")]
     SystemRoots(#[source] std::io::Error),
@@ -59,6 +67,7 @@ pub enum PoolError {
 }
 
 /// The upstreams of one snapshot of connectors.
+#[derive(Default)]
 pub struct UpstreamPool {
     upstreams: HashMap<ConnectorId, Arc<Upstream>>,
 }
@@ -71,30 +80,78 @@ impl std::fmt::Debug for UpstreamPool {
 
 struct Upstream {
     connector: Arc<Connector>,
+    fingerprint: Sha256Digest,
     client: HttpClient,
     slots: Arc<Semaphore>,
+    meter: Arc<Meter>,
+    breaker: Arc<Breaker>,
+}
+
+/// Why no call can be made now. Nothing was spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoPlace {
+    /// There is no such connector.
+    Unknown,
+    /// As many calls as may be are under way.
+    Full,
+    /// The upstream failed too often of late.
+    Circuit(CircuitOpen),
+    /// All agents together have called too often.
+    Rate(TooEarly),
 }
 
 impl UpstreamPool {
-    /// Clients for all of `connectors`; nothing is connected yet.
+    /// Clients for all of `connectors`; nothing is connected yet. `ours` is for upstreams that want to see our SVID.
     ///
     /// # Errors
-    /// When root certificates cannot be had.
-    pub fn new(connectors: &Connectors) -> Result<Self, PoolError> {
+    /// When certificates cannot be had.
+    pub fn new(connectors: &Connectors, ours: Option<&OurIdentity>) -> Result<Self, PoolError> {
+        Self::default().succeed(connectors, ours)
+    }
+
+    /// The pool of another snapshot. A connector in which nothing has changed keeps its connections; one that has changed
+    /// keeps what was counted, as far as it is counted by the same measure.
+    ///
+    /// # Errors
+    /// When certificates cannot be had; nothing has changed then.
+    pub fn succeed(&self, connectors: &Connectors, ours: Option<&OurIdentity>) -> Result<Self, PoolError> {
         let upstream = |connector: &Arc<Connector>| {
-            let client = client(connector)?;
-            let slots = Arc::new(Semaphore::new(connector.limits.max_concurrent));
-            Ok((connector.name.clone(), Arc::new(Upstream { connector: Arc::clone(connector), client, slots })))
+            let (fingerprint, before) = (connector.fingerprint(), self.upstreams.get(&connector.name));
+            let upstream = match before {
+                Some(before) if before.fingerprint == fingerprint => Arc::clone(before),
+                _ => Arc::new(Upstream::new(connector, fingerprint, before.map(Arc::as_ref), ours)?),
+            };
+            Ok((connector.name.clone(), upstream))
         };
         Ok(Self { upstreams: connectors.iter().map(upstream).collect::<Result<_, _>>()? })
     }
 
-    /// A place among the connector's calls at once; asked for before a mandate is burned. `None`: none is free, or there is
-    /// no such connector.
-    pub fn reserve(&self, connector: &ConnectorId) -> Option<Slot> {
-        let upstream = Arc::clone(self.upstreams.get(connector)?);
-        let permit = Arc::clone(&upstream.slots).try_acquire_owned().ok()?;
-        Some(Slot { upstream, permit })
+    /// Counts one call of `agent`; asked at the door, before anything is verified.
+    ///
+    /// # Errors
+    /// When the agent has called that connector too often.
+    pub fn count_agent(&self, connector: &ConnectorId, agent: &SpiffeId) -> Result<(), TooEarly> {
+        self.upstreams.get(connector).map_or(Ok(()), |upstream| upstream.meter.agent(agent))
+    }
+
+    /// A place among the connector's calls; asked for before a mandate is burned.
+    ///
+    /// # Errors
+    /// When there is none now.
+    pub fn reserve(&self, connector: &ConnectorId) -> Result<Slot, NoPlace> {
+        let upstream = Arc::clone(self.upstreams.get(connector).ok_or(NoPlace::Unknown)?);
+        let permit = Arc::clone(&upstream.slots).try_acquire_owned().map_err(|_| NoPlace::Full)?;
+        let pass = upstream.breaker.admit(Instant::now()).map_err(NoPlace::Circuit)?;
+        upstream.meter.all().map_err(NoPlace::Rate)?;
+        Ok(Slot { upstream, permit, pass })
+    }
+
+    /// What each circuit lets through, and how often it has opened.
+    pub fn circuits(&self) -> impl Iterator<Item = (&ConnectorId, CircuitState, u64)> {
+        self.upstreams.iter().map(|(name, upstream)| {
+            let (state, opened) = upstream.breaker.state(Instant::now());
+            (name, state, opened)
+        })
     }
 }
 
@@ -102,6 +159,7 @@ impl UpstreamPool {
 pub struct Slot {
     upstream: Arc<Upstream>,
     permit: OwnedSemaphorePermit,
+    pass: Pass,
 }
 
 /// The head of an answer, and its body still to come.
@@ -163,7 +221,11 @@ impl Slot {
         decision: &DecisionId,
         on_end: impl FnOnce(CallEnd) + Send + 'static,
     ) -> Result<UpstreamResponse, UpstreamError> {
-        let mut completion = Completion::start(on_end);
+        let pass = self.pass;
+        let mut completion = Completion::start(move |end| {
+            pass.settle(&end);
+            on_end(end);
+        });
         let connector = &self.upstream.connector;
         let is_head = forward.method == Method::Head;
         let answer = match self.upstream.exchange(forward, decision).await {
@@ -181,7 +243,7 @@ impl Slot {
         }
         headers::strip_answer(&mut head.headers);
         let limits = connector.limits;
-        let body = AnswerBody::new(body, limits.max_response_bytes, limits.idle, completion, self.permit);
+        let body = AnswerBody::new(body, limits, completion, self.permit);
         Ok(UpstreamResponse { status: head.status, headers: head.headers, body })
     }
 }
@@ -197,6 +259,31 @@ fn fault_of(status: StatusCode, headers: &HeaderMap, limit: u64, is_head: bool) 
 }
 
 impl Upstream {
+    fn new(
+        connector: &Arc<Connector>,
+        fingerprint: Sha256Digest,
+        before: Option<&Self>,
+        ours: Option<&OurIdentity>,
+    ) -> Result<Self, PoolError> {
+        let slots = before.filter(|b| b.connector.limits.max_concurrent == connector.limits.max_concurrent);
+        let meter = before.filter(|b| b.meter.rate() == connector.rate);
+        // Another upstream has another health.
+        let same_place = |b: &&Self| b.connector.egress() == connector.egress();
+        let breaker = before.filter(same_place).filter(|b| b.breaker.settings() == connector.breaker);
+        Ok(Self {
+            client: client(connector, ours)?,
+            fingerprint,
+            slots: slots.map_or_else(
+                || Arc::new(Semaphore::new(connector.limits.max_concurrent)),
+                |before| Arc::clone(&before.slots),
+            ),
+            meter: meter.map_or_else(|| Arc::new(Meter::new(connector.rate)), |before| Arc::clone(&before.meter)),
+            breaker: breaker
+                .map_or_else(|| Arc::new(Breaker::new(connector.breaker)), |before| Arc::clone(&before.breaker)),
+            connector: Arc::clone(connector),
+        })
+    }
+
     async fn exchange(&self, forward: Forward, decision: &DecisionId) -> Result<Response<Incoming>, UpstreamError> {
         let request = self.request(forward, decision)?;
         match tokio::time::timeout(self.connector.limits.request, self.client.request(request)).await {
@@ -249,14 +336,14 @@ fn fault_of_error(error: &hyper_util::client::legacy::Error) -> CallFault {
     CallFault::Unreachable
 }
 
-fn client(connector: &Connector) -> Result<HttpClient, PoolError> {
+fn client(connector: &Connector, ours: Option<&OurIdentity>) -> Result<HttpClient, PoolError> {
     let resolver = GuardedResolver::new(connector.upstream.host, connector.allow_private);
     let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(connector.limits.connect));
     let plain = connector.upstream.scheme == Scheme::HTTP;
-    let builder = HttpsConnectorBuilder::new().with_tls_config(tls(connector, plain)?);
+    let builder = HttpsConnectorBuilder::new().with_tls_config(client_identity::config(connector, plain, ours)?);
     let builder = if plain { builder.https_or_http() } else { builder.https_only() };
     let https = builder.enable_http1().enable_http2().wrap_connector(tcp);
     // `retry_canceled_requests` stays on: it sends again only what never left the queue of a pooled connection that
@@ -269,14 +356,6 @@ fn client(connector: &Connector) -> Result<HttpClient, PoolError> {
         .http1_max_headers(MAX_HEADERS)
         .http2_max_header_list_size(64 * 1024)
         .build(https))
-}
-
-fn tls(connector: &Connector, plain: bool) -> Result<ClientConfig, PoolError> {
-    outgoing::tls(connector.ca_file.as_deref(), plain).map_err(|error| match error {
-        RootsError::File(_) => PoolError::Roots(connector.name.clone()),
-        RootsError::System(source) => PoolError::SystemRoots(source),
-        RootsError::Tls(source) => PoolError::Tls(source),
-    })
 }
 
 #[cfg(test)]

@@ -21,13 +21,18 @@ use tokio::sync::watch;
 
 use super::audit::{self, AuditDoor};
 use super::body;
+use super::fairness::{Fairness, Refused};
 use super::leg::{self, LegDoor};
 use super::log::{self, LogDoor, LogReading};
 use super::problem::Problem;
 use super::report;
 use super::server::Peer;
-use crate::adapters::connectors::{CallEnd, CallFault, CallRefused, Connectors, Forward, Slot, Target, UpstreamPool};
+use crate::adapters::connectors::{
+    CallEnd, CallFault, CallRefused, CircuitOpen, Connectors, Forward, NoPlace, Slot, Target, TooEarly, UpstreamPool,
+    trace_id,
+};
 use crate::domain::action::CallRequest;
+use crate::domain::id::Sha256Digest;
 use crate::domain::ledger::Outcome;
 use crate::domain::spiffe::SpiffeId;
 use crate::service::audit::AuditReads;
@@ -38,10 +43,20 @@ use crate::service::withdrawals::LegWithdrawals;
 
 /// The connectors in force and their pooled connections.
 pub struct Upstreams {
+    /// Of everything that they are made of: what has another one has changed.
+    pub fingerprint: Sha256Digest,
     /// The route tables.
     pub connectors: Connectors,
     /// The connections.
     pub pool: UpstreamPool,
+}
+
+impl Default for Upstreams {
+    /// None at all.
+    fn default() -> Self {
+        let fingerprint = Sha256Digest::of(b"");
+        Self { fingerprint, connectors: Connectors::default(), pool: UpstreamPool::default() }
+    }
 }
 
 /// What the handlers share.
@@ -57,6 +72,8 @@ pub struct BrokerDoor {
     pub log: Arc<LogReading>,
     /// The connectors.
     pub upstreams: Arc<ArcSwap<Upstreams>>,
+    /// Counts what is refused before anything is verified.
+    pub fairness: Arc<Fairness>,
     /// Outcomes that are being recorded: a clone lives as long as one is not on record.
     pub in_flight: InFlight,
 }
@@ -142,11 +159,17 @@ async fn call(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
+    let upstreams = door.upstreams.load_full();
+    if let Err(refusal) = in_time(&upstreams, &parts, peer.id()) {
+        // Counted and written down in sums: an agent that floods must not fill the disk.
+        door.fairness.refused(Refused::AgentRate, peer.id());
+        return Err(refusal.into());
+    }
     let token = match credential(&parts.headers, peer.id().as_str()) {
         Ok(token) => token.map(str::to_owned),
         Err(refusal) => return Err(door.broker.refuse_at_door(peer.id(), refusal).await.into()),
     };
-    let incoming = Incoming { upstreams: door.upstreams.load_full(), parts, body };
+    let incoming = Incoming { upstreams, parts, body };
     let (permit, (forward, slot)) = door.broker.enforce(&peer, token.as_deref(), incoming).await?;
     let decision_id = permit.decision_id();
     let in_flight = door.in_flight.clone();
@@ -159,6 +182,16 @@ async fn call(
         response.headers_mut().insert("x-atb-decision-id", id);
     }
     Ok(response)
+}
+
+/// Whether the agent may call this connector so soon again. Asked first, before anything costs more than looking.
+fn in_time(upstreams: &Upstreams, parts: &Parts, agent: &SpiffeId) -> Result<(), Refusal> {
+    let Ok(target) = Target::of(&parts.uri) else { return Ok(()) };
+    let Some(connector) = upstreams.connectors.find(target.connector) else { return Ok(()) };
+    upstreams.pool.count_agent(&connector.name, agent).map_err(|TooEarly(wait)| {
+        let detail = "you call this connector more often than one agent may; the mandate is not spent";
+        Refusal::because(Code::TooManyRequests, "agent_rate", detail).again_in(wait)
+    })
 }
 
 /// The mandate: one bearer token, or one `X-PoA-Token`, not both.
@@ -199,27 +232,48 @@ impl IncomingCall for Incoming {
         let target = Target::of(&parts.uri).map_err(refused)?;
         let connector =
             upstreams.connectors.find(target.connector).ok_or(CallRefused::UnknownRoute).map_err(refused)?;
+        if !connector.enabled {
+            return Err(refused(CallRefused::Disabled));
+        }
         let route = connector.route(&parts.method, target.path).map_err(refused)?;
         // A place at the upstream before the mandate is burned, so that a full upstream costs no mandate.
-        let slot = upstreams.pool.reserve(&connector.name).ok_or_else(|| {
-            Refusal::because(Code::Busy, "connector_busy", "the connector has no free place; ask again")
-        })?;
+        let slot = upstreams.pool.reserve(&connector.name).map_err(no_place)?;
         let body = route.receive(&parts, body).await.map_err(refused)?;
         let (call, forward) = route.bind(&parts, body).map_err(refused)?;
         Ok((call, (forward, slot)))
     }
 
+    fn trace_id(&self) -> Option<String> {
+        trace_id(&self.parts.headers).map(str::to_owned)
+    }
+
     fn named(&self) -> Option<NamedCall> {
         let target = Target::of(&self.parts.uri).ok()?;
         let route = self.upstreams.connectors.find(target.connector)?.route(&self.parts.method, target.path).ok()?;
-        let (path, query) = (route.route().path.names(), route.route().query.iter().map(|param| &param.name));
         Some(NamedCall {
             act: route.route().act.clone(),
             connector: route.connector().name.clone(),
             method: route.route().method,
             path: route.path().clone(),
-            parameters: path.chain(query).map(ToString::to_string).collect(),
+            parameters: route.route().declared().map(ToString::to_string).collect(),
         })
+    }
+}
+
+/// There is no place for the call now; all of these come before the burn.
+fn no_place(why: NoPlace) -> Refusal {
+    match why {
+        NoPlace::Unknown => call_refused(&CallRefused::UnknownRoute),
+        NoPlace::Full => Refusal::because(Code::Busy, "connector_busy", "the connector has no free place; ask again"),
+        NoPlace::Circuit(CircuitOpen(wait)) => {
+            let detail =
+                "the upstream failed too often of late and is left alone for a while; the mandate is not spent";
+            Refusal::because(Code::Busy, "connector_circuit_open", detail).again_in(wait)
+        }
+        NoPlace::Rate(TooEarly(wait)) => {
+            let detail = "this connector is called more often than it may be; the mandate is not spent";
+            Refusal::because(Code::TooManyRequests, "connector_rate", detail).again_in(wait)
+        }
     }
 }
 
@@ -234,6 +288,9 @@ pub(super) fn call_refused(error: &CallRefused) -> Refusal {
         _ => Code::CallRefused,
     };
     let refusal = Refusal::because(code, error.code(), error.to_string());
+    if let CallRefused::BodySchema(faults) = error {
+        return faults.iter().fold(refusal, |refusal, fault| refusal.at(fault.pointer.clone(), fault.detail.clone()));
+    }
     match error.pointer() {
         Some(pointer) => refusal.at(pointer, error.to_string()),
         None => refusal,
@@ -257,7 +314,11 @@ fn settle(end: CallEnd, doubt: CallInDoubt, in_flight: InFlight) {
 }
 
 fn upstream_failed(fault: CallFault) -> Refusal {
-    let code = if matches!(fault, CallFault::Timeout) { Code::UpstreamTimeout } else { Code::UpstreamFailed };
+    let code = if matches!(fault, CallFault::Timeout | CallFault::TooLong) {
+        Code::UpstreamTimeout
+    } else {
+        Code::UpstreamFailed
+    };
     let detail = if fault.may_have_arrived() {
         "the upstream may have acted on the call; it is not retried, and the mandate is spent"
     } else {

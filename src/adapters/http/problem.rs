@@ -142,7 +142,7 @@ impl IntoResponse for Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if matches!(refusal.code, Code::TooManyRequests | Code::Busy | Code::RecordUnavailable | Code::SinkBacklog) {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(RETRY_AFTER, HeaderValue::from(refusal.retry_after.unwrap_or(1)));
         }
         if let Some(challenge) = www_authenticate(&refusal) {
             headers.insert(WWW_AUTHENTICATE, challenge);

@@ -6,8 +6,9 @@
 //! INVARIANT: no request is served on a connection whose SVID has expired. A timer closes the connection in good
 //! order; a check at each request holds even when the clock was moved meanwhile.
 //!
-//! Everything is bounded: connections, handshake time, header size and time, streams, age. The plain door is for the
-//! operations listener and knows no identity.
+//! Everything is bounded: connections, those of one identity, handshakes at once and their time, header size and time,
+//! streams, writes that wait, age. HTTP/1.1 goes through [`super::strict_h1`] first. The plain door is for the operations
+//! listener and knows no identity.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -34,6 +35,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::ServiceExt as _;
 
+use super::fairness::Fairness;
+use super::strict_h1::Gate;
+use super::wire::Wire;
 use crate::adapters::tls::{SharedTrust, handshake_failure, verify_chain};
 use crate::domain::spiffe::{Purpose, SvidError, VerifiedSvid};
 use crate::service::ports::Clock;
@@ -53,6 +57,8 @@ pub struct ConnectionLimits {
     pub connections: usize,
     /// From accept to the end of the handshake.
     pub handshake: Duration,
+    /// Handshakes under way; more connections wait for their turn, within the same time.
+    pub handshakes: usize,
     /// For the head of an HTTP/1.1 request; an idle connection ends after it too.
     pub header_read: Duration,
     /// Head of a request, in bytes.
@@ -61,6 +67,8 @@ pub struct ConnectionLimits {
     pub streams: u32,
     /// A connection ends in good order at this age, or with its SVID, whichever comes first.
     pub max_age: Duration,
+    /// How long a write may wait for a reader that takes nothing.
+    pub stall: Duration,
     /// How long requests in flight may take once a connection or the door is closing.
     pub drain: Duration,
 }
@@ -70,10 +78,12 @@ impl Default for ConnectionLimits {
         Self {
             connections: 4096,
             handshake: Duration::from_secs(10),
+            handshakes: 1024,
             header_read: Duration::from_secs(30),
             header_bytes: 64 * 1024,
             streams: 128,
             max_age: Duration::from_secs(3600),
+            stall: Duration::from_secs(60),
             drain: Duration::from_secs(30),
         }
     }
@@ -91,6 +101,8 @@ pub struct Mtls {
     pub clock: Arc<dyn Clock>,
     /// Counts and records failed handshakes.
     pub on_handshake_error: HandshakeErrorHook,
+    /// How many connections one identity may have.
+    pub fairness: Arc<Fairness>,
 }
 
 /// Serves `app` over mTLS until `shutdown` is true or dropped, then lets requests in flight finish.
@@ -102,8 +114,10 @@ pub async fn serve_mtls(
     shutdown: watch::Receiver<bool>,
 ) {
     let stop = shutdown.clone();
-    let serve =
-        move |stream, address| mtls_connection(stream, address, mtls.clone(), app.clone(), limits, stop.clone());
+    let turns = Arc::new(Semaphore::new(limits.handshakes));
+    let serve = move |stream, address| {
+        mtls_connection(stream, address, mtls.clone(), app.clone(), limits, turns.clone(), stop.clone())
+    };
     accept_until_shutdown(listener, limits, shutdown, serve).await;
 }
 
@@ -177,9 +191,14 @@ async fn mtls_connection(
     mtls: Mtls,
     app: Router,
     limits: ConnectionLimits,
+    turns: Arc<Semaphore>,
     shutdown: watch::Receiver<bool>,
 ) {
-    let handshake = TlsAcceptor::from(mtls.tls.clone()).accept(stream).into_fallible();
+    let handshake = async {
+        // A handshake costs a signature: as many at once as were said, the rest in turn.
+        let _turn = turns.acquire_owned().await;
+        TlsAcceptor::from(mtls.tls.clone()).accept(stream).into_fallible().await
+    };
     let stream = match timeout(limits.handshake, handshake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err((error, stream))) => {
@@ -192,6 +211,7 @@ async fn mtls_connection(
         Ok(svid) => Arc::new(svid),
         Err(error) => return (mtls.on_handshake_error)(address, error.code()),
     };
+    let Some(_place) = mtls.fairness.connect(svid.id()) else { return };
     let age = limits.max_age.min(svid.expires_at().since(mtls.clock.now()));
     let protocol = match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => Protocol::Http2,
@@ -247,6 +267,8 @@ async fn serve_http<S>(
 {
     let service = service_fn(move |request| answer(request, caller.clone(), app.clone()));
     let builder = http_builder(protocol, limits);
+    let gate = matches!(protocol, Protocol::Http1).then(|| Gate::new(max_head(limits)));
+    let stream = Wire::new(stream, gate, limits.stall);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         // An error here is the peer's (reset, bad HTTP) or `PeerExpired`; hyper has answered what can be answered.
@@ -272,16 +294,17 @@ async fn answer(
     app.oneshot(request).await.map_err(|never: Infallible| match never {})
 }
 
+/// The most bytes of a head; the library takes no less than 8 KiB.
+fn max_head(limits: ConnectionLimits) -> usize {
+    usize::try_from(limits.header_bytes).unwrap_or(usize::MAX).max(8 * 1024)
+}
+
 fn http_builder(protocol: Protocol, limits: ConnectionLimits) -> auto::Builder<TokioExecutor> {
     let mut builder = match protocol {
         Protocol::Http1 => auto::Builder::new(TokioExecutor::new()).http1_only(),
         Protocol::Http2 => auto::Builder::new(TokioExecutor::new()).http2_only(),
     };
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_read)
-        .max_buf_size(usize::try_from(limits.header_bytes).unwrap_or(usize::MAX).max(8 * 1024));
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_read).max_buf_size(max_head(limits));
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -8,6 +8,7 @@ mod ask;
 mod challenge;
 mod delegation;
 mod missing;
+mod sign_off;
 mod signed;
 mod statement;
 mod summary;
@@ -30,6 +31,10 @@ pub use delegation::{
     VerifiedDelegation,
 };
 pub use missing::Missing;
+pub use sign_off::{
+    ConnectorSigner, MAX_SIGN_OFF_BYTES, SignOff, SignOffError, SignOffRole, UnverifiedSignOff, VerifiedSignOff,
+    signed_off,
+};
 pub use statement::{
     Decision, MAX_STATEMENT_BYTES, MAX_STATEMENT_LIFETIME, Statement, StatementError, UnverifiedStatement,
     VerifiedStatement,

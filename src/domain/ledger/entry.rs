@@ -50,10 +50,16 @@ pub enum EventType {
     PolicyActivated,
     /// A bundle was refused; the last good one stays.
     PolicyRefused,
+    /// Other connectors are in force from here on.
+    ConnectorsActivated,
+    /// Changed connector files were refused; the last good ones stay.
+    ConnectorsRefused,
     /// An endpoint was not told of a challenge, and no more is tried.
     NotificationDead,
     /// A caller was refused at the door, before anything was asked.
     AuthenticationFailed,
+    /// Connections or requests of one identity were refused because it had too many; `detail.count` says how many.
+    RequestsThrottled,
     /// An auditor asked the record by `GET /audit`.
     AuditRead,
     /// A legal officer withdrew a template's version or a consent.
@@ -74,7 +80,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of this enum.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::PoaIssued,
         Self::PoaIssuedDualControl,
         Self::PoaChallengeCreated,
@@ -90,8 +96,11 @@ impl EventType {
         Self::PolicyQueried,
         Self::PolicyActivated,
         Self::PolicyRefused,
+        Self::ConnectorsActivated,
+        Self::ConnectorsRefused,
         Self::NotificationDead,
         Self::AuthenticationFailed,
+        Self::RequestsThrottled,
         Self::AuditRead,
         Self::LegWithdrawn,
         Self::SinkLagging,
@@ -104,7 +113,7 @@ impl EventType {
 
     /// Whether an entry only says that somebody was at a door or asked without any effect: kept for a shorter time.
     pub fn is_access(self) -> bool {
-        matches!(self, Self::AuthenticationFailed | Self::PolicyQueried)
+        matches!(self, Self::AuthenticationFailed | Self::RequestsThrottled | Self::PolicyQueried)
     }
 
     /// The name as written in entries.
@@ -125,8 +134,11 @@ impl EventType {
             Self::PolicyQueried => "policy_queried",
             Self::PolicyActivated => "policy_activated",
             Self::PolicyRefused => "policy_refused",
+            Self::ConnectorsActivated => "connectors_activated",
+            Self::ConnectorsRefused => "connectors_refused",
             Self::NotificationDead => "notification_dead",
             Self::AuthenticationFailed => "authentication_failed",
+            Self::RequestsThrottled => "requests_throttled",
             Self::AuditRead => "audit_read",
             Self::LegWithdrawn => "leg_withdrawn",
             Self::SinkLagging => "sink_lagging",

@@ -90,6 +90,11 @@ pub trait IncomingCall: Send {
 
     /// Which call it is by method and path alone, if a route says so. Reads nothing of the body.
     fn named(&self) -> Option<NamedCall>;
+
+    /// The trace that the caller says it belongs to; for finding things, it decides nothing.
+    fn trace_id(&self) -> Option<String> {
+        None
+    }
 }
 
 /// One call's story so far: what the record will say about it, however it ends.
@@ -155,6 +160,7 @@ impl Broker {
         incoming: C,
     ) -> Result<(Permit, C::Forward), Refusal> {
         let mut attempt = Attempt { platform: Some(caller.into()), ..self.attempt(caller.id()) };
+        attempt.subject.detail.extend(incoming.trace_id().map(|trace| ("trace_id".to_owned(), trace)));
         let stop = match self.try_enforce(&mut attempt, caller, unverified_jwt, incoming).await {
             Ok(permitted) => return Ok(permitted),
             Err(stop) => stop,

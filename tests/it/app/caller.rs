@@ -73,9 +73,16 @@ impl Caller {
 
     /// A connection to write HTTP on by hand.
     pub async fn connect(&self) -> TlsStream<TcpStream> {
+        self.connect_for(b"http/1.1").await
+    }
+
+    /// A connection to write another protocol on by hand.
+    pub async fn connect_for(&self, protocol: &[u8]) -> TlsStream<TcpStream> {
+        let mut tls = rustls::ClientConfig::clone(&self.tls);
+        tls.alpn_protocols = vec![protocol.to_vec()];
         let stream = TcpStream::connect(self.address).await.unwrap();
         let name = ServerName::try_from(self.address.ip().to_string()).unwrap();
-        TlsConnector::from(self.tls.clone()).connect(name, stream).await.unwrap()
+        TlsConnector::from(Arc::new(tls)).connect(name, stream).await.unwrap()
     }
 
     /// Shakes hands now, so that what follows at once is the requests alone.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::adapters::connectors::{
-    CallEnd, CallFault, Connectors, Forward, UpstreamError, UpstreamPool, UpstreamResponse,
+    CallEnd, CallFault, Connectors, Forward, NoPlace, UpstreamError, UpstreamPool, UpstreamResponse,
 };
 use crate::cli::demo::erp;
 use crate::domain::id::DecisionId;
@@ -22,6 +22,8 @@ use hyper::body::Frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+mod speaks;
+
 /// One connector `up` with the routes `GET` and `POST /x`, and the ends of the calls made through it.
 struct Door {
     connectors: Connectors,
@@ -32,6 +34,13 @@ struct Door {
 
 impl Door {
     fn to(upstream: &str, extra: &str) -> Self {
+        let mut door = Self::empty(upstream, extra);
+        door.pool = UpstreamPool::new(&door.connectors, None).unwrap();
+        door
+    }
+
+    /// Without a pool yet.
+    fn empty(upstream: &str, extra: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let secret = dir.path().join("token");
         fs::write(&secret, "Bearer upstream-secret").unwrap();
@@ -49,7 +58,7 @@ impl Door {
         let text = if tables.is_empty() { text } else { text.replace("max_response_bytes = 104857600\n", "") };
         fs::write(dir.path().join("up.toml"), text).unwrap();
         let connectors = Connectors::load(dir.path(), true).unwrap();
-        let pool = UpstreamPool::new(&connectors).unwrap();
+        let pool = UpstreamPool::default();
         Self { connectors, pool, ends: Arc::default(), _dir: dir }
     }
 
@@ -62,7 +71,7 @@ impl Door {
 
     async fn send(&self, request: Request<Body>) -> Result<UpstreamResponse, UpstreamError> {
         let forward = self.forward(request).await;
-        let slot = self.pool.reserve(forward.connector()).unwrap();
+        let slot = self.pool.reserve(forward.connector()).ok().unwrap();
         let ends = Arc::clone(&self.ends);
         slot.send(forward, &decision(), move |end| ends.lock().unwrap().push(end)).await
     }
@@ -139,7 +148,7 @@ async fn only_allowed_headers_reach_the_upstream_and_ours_are_set_last() {
         .header("accept-language", "de")
         .header("accept", "application/json")
         .header("idempotency-key", "k1")
-        .header("traceparent", "00-1-2-01")
+        .header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
         .body(Body::from(r#"{ "b" : 1.0, "a": "x" }"#))
         .unwrap();
     door.send(request).await.unwrap();
@@ -157,7 +166,7 @@ async fn only_allowed_headers_reach_the_upstream_and_ours_are_set_last() {
         "content-type: application/json",
         &host,
         "idempotency-key: k1",
-        "traceparent: 00-1-2-01",
+        "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         "user-agent: atb/0.1.0",
         "x-atb-act: up.x.write",
         &decision,
@@ -294,11 +303,11 @@ async fn calls_at_once_are_limited_until_an_answer_has_ended() {
     let first = door.get().await.unwrap();
     let second = door.get().await.unwrap();
     let name = door.connectors.find("up").unwrap().name.clone();
-    assert!(door.pool.reserve(&name).is_none());
+    assert_eq!(door.pool.reserve(&name).err(), Some(NoPlace::Full));
     drop(first);
-    assert!(door.pool.reserve(&name).is_some());
+    assert!(door.pool.reserve(&name).is_ok());
     assert_eq!(body_of(second).await.unwrap(), "a");
-    assert!(door.pool.reserve(&"other".parse().unwrap()).is_none());
+    assert_eq!(door.pool.reserve(&"other".parse().unwrap()).err(), Some(NoPlace::Unknown));
 }
 
 #[tokio::test]
@@ -356,7 +365,7 @@ async fn an_upstream_is_trusted_by_the_connectors_own_roots_and_no_others() {
     );
     fs::write(&file, table).unwrap();
     let connectors = Connectors::load(dir.path(), false).unwrap();
-    assert!(UpstreamPool::new(&connectors).is_err(), "no root is not the system's roots");
+    assert!(UpstreamPool::new(&connectors, None).is_err(), "no root is not the system's roots");
 }
 
 const MIB: usize = 1024 * 1024;
@@ -414,7 +423,7 @@ async fn the_sample_erp_answers_through_its_connector() {
     let shipped = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/connectors/erp.toml")).unwrap();
     fs::write(dir.path().join("erp.toml"), shipped.replace("127.0.0.1:9000", &erp.address().to_string())).unwrap();
     let connectors = Connectors::load(Path::new(dir.path()), true).unwrap();
-    let pool = UpstreamPool::new(&connectors).unwrap();
+    let pool = UpstreamPool::new(&connectors, None).unwrap();
     let calls = [
         ("GET", "/vendors/V-1001", "", 200, "Nordlicht"),
         ("GET", "/vendors?limit=1&country=FR", "", 200, "V-1002"),
@@ -438,7 +447,7 @@ async fn the_sample_erp_answers_through_its_connector() {
         let matched = connectors.find("erp").unwrap().route(&parts.method, parts.uri.path()).unwrap();
         let body = matched.receive(&parts, body).await.unwrap();
         let (call, forward) = matched.bind(&parts, body).unwrap();
-        let answer = pool.reserve(&call.connector).unwrap().send(forward, &decision(), |_| {}).await.unwrap();
+        let answer = pool.reserve(&call.connector).ok().unwrap().send(forward, &decision(), |_| {}).await.unwrap();
         assert_eq!(answer.status.as_u16(), status, "{method} {target}");
         let answer = body_of(answer).await.unwrap();
         assert!(String::from_utf8_lossy(&answer).contains(text), "{method} {target}: {answer:?}");

@@ -1,0 +1,283 @@
+//! The doors: `cargo bench --bench doors`. Figures are in `docs/performance.md`.
+//!
+//! No session is ever resumed at a door: a resumed session never asks for the client's certificate, so an expired identity
+//! would live on (`adapters::tls`). There is therefore one figure of handshakes, the full one.
+//!
+//! - handshakes: full mTLS 1.3 handshakes a second, client and server on the same machine;
+//! - proxy: a call through a door (TLS, framing, shares) to an upstream against the same call made directly in the clear,
+//!   HTTP/1.1 and HTTP/2; what enforcement adds is in `hot_path` and `atb bench`;
+//! - idle: memory of 10,000 idle connections at one door;
+//! - stream: 1 GB through an answer's body, and how much memory that takes.
+//!
+//! Needs more file descriptors than are usual: it raises its own limit as far as it may.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench that cannot go on stops"
+)]
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use atb::adapters::clock::SystemClock;
+use atb::adapters::dev_identity::{DevCa, KeyKind};
+use atb::adapters::http::fairness::{Fairness, Share};
+use atb::adapters::http::server::{ConnectionLimits, Mtls, serve_mtls};
+use atb::adapters::pem::{KeyPermissions, write_private};
+use atb::adapters::tls::{SharedTrust, SvidSource, client_config, server_config};
+use atb::domain::spiffe::{Purpose, SpiffeId, TrustBundle, TrustBundles};
+use atb::service::ports::Clock as _;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Request, Uri};
+use axum::response::Response;
+use axum::routing::get;
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::Frame;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+const IDLE: usize = 10_000;
+const CALLS: usize = 5_000;
+const PIECE: usize = 64 * 1024;
+const STREAMED: u64 = 1 << 30;
+
+/// A trust domain, a door and a client of it.
+struct World {
+    tls: Arc<rustls::ClientConfig>,
+    door: SocketAddr,
+    _stop: watch::Sender<bool>,
+    _dir: tempfile::TempDir,
+}
+
+impl World {
+    async fn with(app: Router) -> Self {
+        let (now, dir) = (SystemClock.now(), tempfile::tempdir().unwrap());
+        let ca = DevCa::create("atb.dev".parse().unwrap(), now).unwrap();
+        let bundle = TrustBundle::parse_pem("atb.dev".parse().unwrap(), ca.bundle_pem().as_bytes()).unwrap();
+        let trust: SharedTrust = Arc::new(ArcSwap::from_pointee(TrustBundles::new([bundle])));
+        let identity = |path: &str, purpose| {
+            let id: SpiffeId = format!("spiffe://atb.dev/{path}").parse().unwrap();
+            let issued = ca.issue(&id, KeyKind::P256, now, Duration::from_secs(3600)).unwrap();
+            let folder = dir.path().join(path);
+            std::fs::create_dir_all(&folder).unwrap();
+            let (svid, key) = (folder.join("svid.pem"), folder.join("key.pem"));
+            std::fs::write(&svid, issued.svid_pem).unwrap();
+            write_private(&key, issued.key_pem.as_bytes()).unwrap();
+            let only = KeyPermissions::OwnerOnly;
+            (id, Arc::new(SvidSource::load(&svid, &key, only, purpose, &trust.load(), now).unwrap()))
+        };
+        let (broker, server) = identity("broker", Purpose::Server);
+        let (_, client) = identity("agent", Purpose::Client);
+        let clock = Arc::new(SystemClock);
+        let mtls = Mtls {
+            tls: server_config(server, trust.clone(), clock.clone()).unwrap(),
+            trust: trust.clone(),
+            clock: clock.clone(),
+            on_handshake_error: Arc::new(|_, reason| panic!("{reason}")),
+            fairness: Arc::new(Fairness::new(Share { connections: 4 * IDLE, requests: 4 * IDLE })),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let door = listener.local_addr().unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let limits = ConnectionLimits {
+            connections: 4 * IDLE,
+            header_read: Duration::from_secs(600),
+            ..ConnectionLimits::default()
+        };
+        tokio::spawn(serve_mtls(listener, mtls, app, limits, stopping));
+        let tls = Arc::new(client_config(client, trust, clock, broker).unwrap());
+        Self { tls, door, _stop: stop, _dir: dir }
+    }
+
+    async fn connect(&self) -> TlsStream<TcpStream> {
+        self.connect_for(b"http/1.1").await
+    }
+
+    async fn connect_for(&self, protocol: &[u8]) -> TlsStream<TcpStream> {
+        let mut tls = rustls::ClientConfig::clone(&self.tls);
+        tls.alpn_protocols = vec![protocol.to_vec()];
+        let stream = TcpStream::connect(self.door).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let name = ServerName::try_from(self.door.ip().to_string()).unwrap();
+        TlsConnector::from(Arc::new(tls)).connect(name, stream).await.unwrap()
+    }
+}
+
+/// This process's memory in bytes, by the kernel.
+fn resident() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+async fn handshakes(world: &World) {
+    let (begun, mut done) = (Instant::now(), 0_u32);
+    while begun.elapsed() < Duration::from_secs(5) {
+        futures_util::future::join_all((0..16).map(|_| world.connect())).await;
+        done += 16;
+    }
+    println!(
+        "full mTLS handshakes, 16 at once: {:.0}/s (none is resumed)",
+        f64::from(done) / begun.elapsed().as_secs_f64()
+    );
+}
+
+type Upstream = Client<HttpConnector, Body>;
+
+/// The door of the bench: a request goes on to the upstream and its answer streams back.
+async fn pass_on(State((upstream, address)): State<(Upstream, SocketAddr)>, uri: Uri) -> Response {
+    let target: Uri = format!("http://{address}{}", uri.path()).parse().unwrap();
+    let request = Request::builder().uri(target).body(Body::empty()).unwrap();
+    upstream.request(request).await.unwrap().map(Body::new)
+}
+
+enum Sender {
+    Http1(hyper::client::conn::http1::SendRequest<Body>),
+    Http2(hyper::client::conn::http2::SendRequest<Body>),
+}
+
+impl Sender {
+    async fn over(
+        stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+        h2: bool,
+    ) -> Self {
+        let io = TokioIo::new(stream);
+        if h2 {
+            let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+            tokio::spawn(connection);
+            return Self::Http2(sender);
+        }
+        let (sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+        tokio::spawn(connection);
+        Self::Http1(sender)
+    }
+
+    async fn get(&mut self) -> usize {
+        let request =
+            Request::builder().uri("https://broker/small").header("host", "broker").body(Body::empty()).unwrap();
+        let answer = match self {
+            Self::Http1(sender) => sender.send_request(request).await.unwrap(),
+            Self::Http2(sender) => {
+                let mut request = request;
+                *request.headers_mut() = HeaderMap::new();
+                sender.send_request(request).await.unwrap()
+            }
+        };
+        answer.into_body().collect().await.unwrap().to_bytes().len()
+    }
+}
+
+async fn latencies(sender: &mut Sender) -> (Duration, Duration) {
+    for _ in 0..CALLS / 10 {
+        sender.get().await;
+    }
+    let mut took = Vec::with_capacity(CALLS);
+    for _ in 0..CALLS {
+        let begun = Instant::now();
+        assert!(sender.get().await > 0);
+        took.push(begun.elapsed());
+    }
+    took.sort();
+    let at = |percent: usize| took.get(took.len() * percent / 100).copied().unwrap();
+    (at(50), at(99))
+}
+
+async fn proxy(world: &World, upstream: SocketAddr) {
+    for (name, h2, protocol) in [("HTTP/1.1", false, &b"http/1.1"[..]), ("HTTP/2", true, b"h2")] {
+        let direct = TcpStream::connect(upstream).await.unwrap();
+        direct.set_nodelay(true).unwrap();
+        let direct = latencies(&mut Sender::over(direct, h2).await).await;
+        let through = latencies(&mut Sender::over(world.connect_for(protocol).await, h2).await).await;
+        let added = (through.0.saturating_sub(direct.0), through.1.saturating_sub(direct.1));
+        println!(
+            "{name}: direct p50 {:?} p99 {:?}, through the door {:?} {:?}, added {:?} {:?}",
+            direct.0, direct.1, through.0, through.1, added.0, added.1
+        );
+    }
+}
+
+async fn idle(world: &World) {
+    let before = resident();
+    let mut held = Vec::with_capacity(IDLE);
+    for _ in 0..IDLE / 50 {
+        held.extend(futures_util::future::join_all((0..50).map(|_| world.connect())).await);
+    }
+    let each = (resident() - before) / u64::try_from(IDLE).unwrap();
+    println!("{IDLE} idle mTLS connections: {each} bytes each, both ends together");
+}
+
+/// A gigabyte, a piece at a time.
+struct Pieces(u64);
+
+impl hyper::body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        static PIECE_OF_BODY: [u8; PIECE] = [b'~'; PIECE];
+        if self.0 == 0 {
+            return Poll::Ready(None);
+        }
+        self.0 -= PIECE_OF_BODY.len() as u64;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&PIECE_OF_BODY)))))
+    }
+}
+
+async fn stream(world: &World) {
+    let mut sender = match Sender::over(world.connect().await, false).await {
+        Sender::Http1(sender) => sender,
+        Sender::Http2(_) => unreachable!("HTTP/1.1 was asked for"),
+    };
+    let request = Request::builder().uri("/large").header("host", "broker").body(Body::empty()).unwrap();
+    let (before, begun) = (resident(), Instant::now());
+    let mut body = sender.send_request(request).await.unwrap().into_body();
+    let (mut got, mut most) = (0_u64, before);
+    while let Some(frame) = body.frame().await {
+        got += frame.unwrap().into_data().map_or(0, |data| data.len() as u64);
+        if got % (64 << 20) < PIECE as u64 {
+            most = most.max(resident());
+        }
+    }
+    assert_eq!(got, STREAMED);
+    let rate = got as f64 / begun.elapsed().as_secs_f64() / 1e6;
+    println!("1 GiB streamed: {rate:.0} MB/s, at most {} KiB more memory", (most - before) / 1024);
+}
+
+#[tokio::main]
+async fn main() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    let large = || async { Response::new(Body::new(Pieces(STREAMED))) };
+    let behind = Router::new().route("/small", get(|| async { "a small answer" })).route("/large", get(large));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, behind).await });
+    let client: Upstream = Client::builder(TokioExecutor::new()).build_http();
+    let door = Router::new().fallback(get(pass_on)).with_state((client, upstream));
+    let world = World::with(door).await;
+    handshakes(&world).await;
+    proxy(&world, upstream).await;
+    idle(&world).await;
+    stream(&world).await;
+}

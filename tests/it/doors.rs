@@ -1,0 +1,5 @@
+//! The doors against who writes bytes by hand: smuggled requests, frames with two readings, floods, slow clients.
+
+mod frames;
+mod shares;
+mod smuggling;
