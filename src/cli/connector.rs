@@ -42,7 +42,7 @@ enum ConnectorCommand {
     /// Sign one connector file off, as a person of the security or of the legal team.
     #[command(
         after_help = "EXAMPLES:\n  atb connector sign connectors/erp.toml --role security --as alice --home ./dev\n  \
-        atb connector sign connectors/erp.toml --role legal --as erin --home ./dev\n\n\
+        atb connector sign connectors/erp.toml --role legal --as carol --home ./dev\n\n\
         The sign-off is added to erp.sigs.json beside the file; any change of the file needs new ones."
     )]
     Sign(SignArgs),
