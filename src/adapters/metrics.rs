@@ -1,6 +1,7 @@
 //! Metrics, in one registry. No label carries an agent, a `jti` or a path: every label's values are a closed list.
 
 mod described;
+mod identity;
 mod policy;
 mod publishing;
 mod sinks;
@@ -34,6 +35,7 @@ use crate::service::ports::{
     Viewer, WithdrawalStore,
 };
 
+pub use identity::IdentityMetrics;
 pub use policy::PolicyMetrics;
 pub use publishing::PublishingMetrics;
 pub use sinks::SinkMetrics;
@@ -93,6 +95,7 @@ pub struct Metrics {
     waiting: WaitingMetrics,
     publishing: PublishingMetrics,
     sinks: SinkMetrics,
+    identity: IdentityMetrics,
 }
 
 impl Metrics {
@@ -120,6 +123,7 @@ impl Metrics {
             waiting: WaitingMetrics::default(),
             publishing: PublishingMetrics::default(),
             sinks: SinkMetrics::default(),
+            identity: IdentityMetrics::default(),
             registry: Arc::default(),
             series: Arc::from([]),
         };
@@ -127,6 +131,7 @@ impl Metrics {
         metrics.waiting.register(&mut registry);
         metrics.publishing.register(&mut registry);
         metrics.sinks.register(&mut registry);
+        metrics.identity.register(&mut registry);
         registry.register(
             "notify_deliveries",
             "Attempts to tell an endpoint, by how they ended",
@@ -186,6 +191,11 @@ impl Metrics {
     /// Those of sinks.
     pub fn sinks(&self) -> &SinkMetrics {
         &self.sinks
+    }
+
+    /// Those of our identity and the bundles.
+    pub fn identity(&self) -> &IdentityMetrics {
+        &self.identity
     }
 
     /// The names of all series that there can be, those too of which there is no sample yet.

@@ -5,6 +5,7 @@
 
 mod background;
 mod doors;
+mod identity;
 mod notifying;
 mod parts;
 mod policy;
@@ -25,13 +26,13 @@ use tokio::task::JoinSet;
 use crate::adapters::clock::{SystemClock, SystemEntropy};
 use crate::adapters::connectors::UpstreamPool;
 use crate::adapters::http::broker::{InFlight, Upstreams};
+use crate::adapters::identity::Identities;
 use crate::adapters::metrics::{Metered, Metrics};
 use crate::adapters::notify::Webhooks;
 use crate::adapters::pdp::InForce;
 use crate::adapters::signer;
 use crate::adapters::store::SqliteStore;
 use crate::adapters::tickets::HttpTickets;
-use crate::adapters::tls::SharedTrust;
 use crate::config::Config;
 use crate::domain::id::{EventId, Sha256Digest};
 use crate::domain::jose::MandateKeys;
@@ -96,7 +97,7 @@ struct Core {
     config: Config,
     clock: Arc<SystemClock>,
     entropy: Arc<SystemEntropy>,
-    trust: SharedTrust,
+    identities: Arc<Identities>,
     sqlite: Arc<SqliteStore>,
     store: Arc<Metered<SqliteStore>>,
     policy: Arc<InForce>,
@@ -142,7 +143,7 @@ impl App {
         let clock = Arc::new(SystemClock);
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let gate = Arc::new(policy::Gate::new(&config, exe.to_owned(), mode.agentauth())?);
-        let trust = parts::trust(&config)?;
+        let (identities, sources) = identity::open(&config, mode).await?;
         let upstreams = parts::upstreams(&config)?;
         let webhooks = match mode.agentauth() {
             true => Some(Arc::new(Webhooks::new(&config.notify, config.dev)?)),
@@ -179,7 +180,7 @@ impl App {
             entropy,
             config,
             clock,
-            trust,
+            identities,
             sqlite,
             upstreams,
             gate: Arc::default(),
@@ -193,6 +194,7 @@ impl App {
             Ok(()) => shipping::join(&core, mode).await,
             Err(error) => Err(error),
         };
+        sources.confirm(&core.identities).await;
         let opened = match joined {
             Ok(joined) => {
                 let opened = doors::open(&core, mode, &in_flight, &handshakes, stopping.clone()).await;
@@ -213,6 +215,7 @@ impl App {
             policy::refuse(&core, policy::Role::InForce, refused).await?;
         }
         let mut background = background::start(&core, issuer, &handshakes, stopping.clone());
+        sources.start(&core, &stopping, &mut background);
         let (reload, reloads) = watch::channel(0);
         policy::watch(&core, source, &reloads, &stopping, &mut background)?;
         if let (Some(webhooks), Some(door)) = (&webhooks, addresses.agentauth) {
@@ -321,7 +324,7 @@ impl Core {
     }
 
     fn trust_port(&self) -> Arc<dyn Fn() -> Arc<crate::domain::spiffe::TrustBundles> + Send + Sync> {
-        let trust = Arc::clone(&self.trust);
+        let trust = self.identities.approving();
         Arc::new(move || trust.load_full())
     }
 
@@ -404,7 +407,7 @@ pub async fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
     let witnesses = || publishing::witnesses(config).map(drop).map_err(Into::into);
     let results: [anyhow::Result<()>; 10] = [
         parts::refuse_unsafe(config, modes),
-        parts::trust(config).and_then(|trust| parts::check_svids(config, &trust)),
+        identity::check(config),
         parts::upstreams(config).map(drop),
         log_key(),
         mandate_key(),

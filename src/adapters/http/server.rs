@@ -3,8 +3,9 @@
 //! Handlers find the caller as the request extension [`Peer`]; there is no other source of identity. This file decides
 //! nothing about who may do what, and renders no problem documents.
 //!
-//! INVARIANT: no request is served on a connection whose SVID has expired. A timer closes the connection in good
-//! order; a check at each request holds even when the clock was moved meanwhile.
+//! INVARIANT: no request is served on a connection whose SVID has expired, or whose authority was taken out of the
+//! bundle since. A timer closes the connection in good order; a check at each request holds even when the clock was
+//! moved meanwhile.
 //!
 //! Everything is bounded: connections, handshake time, header size and time, streams, age. The plain door is for the
 //! operations listener and knows no identity.
@@ -91,6 +92,8 @@ pub struct Mtls {
     pub clock: Arc<dyn Clock>,
     /// Counts and records failed handshakes.
     pub on_handshake_error: HandshakeErrorHook,
+    /// Why no handshake is made at the moment: our own identity is out of date. A reason of a closed list.
+    pub closed: Arc<dyn Fn() -> Option<&'static str> + Send + Sync>,
 }
 
 /// Serves `app` over mTLS until `shutdown` is true or dropped, then lets requests in flight finish.
@@ -179,6 +182,9 @@ async fn mtls_connection(
     limits: ConnectionLimits,
     shutdown: watch::Receiver<bool>,
 ) {
+    if let Some(reason) = (mtls.closed)() {
+        return (mtls.on_handshake_error)(address, reason);
+    }
     let handshake = TlsAcceptor::from(mtls.tls.clone()).accept(stream).into_fallible();
     let stream = match timeout(limits.handshake, handshake).await {
         Ok(Ok(stream)) => stream,
@@ -197,7 +203,8 @@ async fn mtls_connection(
         Some(b"h2") => Protocol::Http2,
         _ => Protocol::Http1,
     };
-    serve_http(stream, protocol, Caller::Proven(Peer(svid), mtls.clock), app, limits, age, shutdown).await;
+    let caller = Caller::Proven(Peer(svid), mtls.clock, mtls.trust);
+    serve_http(stream, protocol, caller, app, limits, age, shutdown).await;
 }
 
 /// The identity of the connection; the handshake has proven possession of its key.
@@ -225,13 +232,14 @@ enum Protocol {
 enum Caller {
     /// Anybody who reaches the operations listener.
     Unknown,
-    /// The workload of this SVID, for as long as the clock says.
-    Proven(Peer, Arc<dyn Clock>),
+    /// The workload of this SVID, for as long as the clock says and its authority is trusted.
+    Proven(Peer, Arc<dyn Clock>, SharedTrust),
 }
 
-/// The SVID of the connection expired: the request gets no answer, the connection ends.
+/// The SVID of the connection expired, or nobody vouches for it any more: the request gets no answer, the connection
+/// ends.
 #[derive(Debug, thiserror::Error)]
-#[error("the SVID of this connection has expired")]
+#[error("the SVID of this connection is not good any more")]
 struct PeerExpired;
 
 async fn serve_http<S>(
@@ -263,8 +271,8 @@ async fn answer(
     caller: Caller,
     app: Router,
 ) -> Result<Response<Body>, Box<dyn Error + Send + Sync>> {
-    if let Caller::Proven(peer, clock) = caller {
-        if clock.now() > peer.0.expires_at() {
+    if let Caller::Proven(peer, clock, trust) = caller {
+        if clock.now() > peer.0.expires_at() || !trust.load().still_vouch_for(&peer.0) {
             return Err(PeerExpired.into());
         }
         request.extensions_mut().insert(peer);

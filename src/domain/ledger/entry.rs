@@ -64,6 +64,10 @@ pub enum EventType {
     SinkCaughtUp,
     /// Entries that an archive holds were taken out of the ledger's file.
     LedgerArchived,
+    /// Our SVID or a trust bundle was replaced, or the doors opened again.
+    IdentityRotated,
+    /// A trust bundle or our SVID is out of date and not relied on any more.
+    IdentityStale,
     /// The service started; its configuration's digest is in `detail`.
     ServiceStarted,
     /// The service stopped in order.
@@ -72,7 +76,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of this enum.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::PoaIssued,
         Self::PoaIssuedDualControl,
         Self::PoaChallengeCreated,
@@ -95,6 +99,8 @@ impl EventType {
         Self::SinkLagging,
         Self::SinkCaughtUp,
         Self::LedgerArchived,
+        Self::IdentityRotated,
+        Self::IdentityStale,
         Self::ServiceStarted,
         Self::ServiceStopped,
     ];
@@ -129,6 +135,8 @@ impl EventType {
             Self::SinkLagging => "sink_lagging",
             Self::SinkCaughtUp => "sink_caught_up",
             Self::LedgerArchived => "ledger_archived",
+            Self::IdentityRotated => "identity_rotated",
+            Self::IdentityStale => "identity_stale",
             Self::ServiceStarted => "service_started",
             Self::ServiceStopped => "service_stopped",
         }
