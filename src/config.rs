@@ -12,6 +12,7 @@ mod raw;
 mod retention;
 mod sinks;
 mod tickets;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -32,6 +33,7 @@ pub use raw::Raw;
 pub use retention::RetentionConfig;
 pub use sinks::{FileSinkConfig, HttpShape, HttpSinkConfig, SinkConfig, SinkTarget, SyslogConfig};
 pub use tickets::TicketSystemConfig;
+pub use trust::{FederationConfig, FederationSource, TrustConfig};
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -73,11 +75,21 @@ pub enum ConfigError {
 }
 
 /// Every key, as `section.key`. A test holds it against [`Raw`].
-pub const KEYS: [&str; 65] = [
+pub const KEYS: [&str; 75] = [
     "dev",
     "environment",
     "trust.domain",
     "trust.bundle",
+    "trust.source",
+    "trust.endpoint_socket",
+    "trust.max_age_seconds",
+    "trust.jwt_bundle",
+    "access.issue",
+    "access.call",
+    "access.approve",
+    "access.decide",
+    "access.administer",
+    "access.audit",
     "store.path",
     "keys.mandate",
     "keys.commitment",
@@ -150,8 +162,10 @@ pub struct Config {
     pub environment: Environment,
     /// The trust domain.
     pub trust_domain: TrustDomain,
-    /// Its X.509 authorities, PEM.
+    /// Its X.509 authorities, PEM: the source, or the copy of what the Workload API said last.
     pub trust_bundle: PathBuf,
+    /// Where our identity and the bundles come from, and who may come to which door.
+    pub trust: TrustConfig,
     /// The ledger's database.
     pub store: PathBuf,
     /// AgentAuth's signing key, PKCS#8 PEM.
@@ -209,10 +223,8 @@ pub struct Door {
     pub listen: SocketAddr,
     /// Who we are there.
     pub spiffe_id: SpiffeId,
-    /// The chain, PEM.
-    pub svid: PathBuf,
-    /// Its key, PKCS#8 PEM.
-    pub key: PathBuf,
+    /// The chain (PEM) and its key (PKCS#8 PEM); absent where the Workload API has them.
+    pub files: Option<(PathBuf, PathBuf)>,
 }
 
 /// AgentAuth's part.
@@ -263,6 +275,9 @@ pub struct AgentShare {
 /// The operating model's own name for `broker.allow_unmandated_low_risk`.
 const UNMANDATED: &str = "ALLOW_UNMANDATED_LOW_RISK";
 
+/// SPIFFE Workload Endpoint §4: where the Workload API is, if the configuration does not say it.
+const SPIFFE_SOCKET: &str = "SPIFFE_ENDPOINT_SOCKET";
+
 impl Config {
     /// Reads a file and the process's environment.
     ///
@@ -270,8 +285,9 @@ impl Config {
     /// As the variants of [`ConfigError`] say.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
-        let environment =
-            std::env::vars().filter(|(name, _)| name.starts_with("ATB_") || name == UNMANDATED).collect::<Vec<_>>();
+        let environment = std::env::vars()
+            .filter(|(name, _)| name.starts_with("ATB_") || name == UNMANDATED || name == SPIFFE_SOCKET)
+            .collect::<Vec<_>>();
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         Self::parse(path, &text, &environment)
@@ -309,6 +325,13 @@ fn overlay(mut table: toml::Table, environment: &[(String, String)]) -> Result<t
         let value = text.parse().map(toml::Value::Boolean).unwrap_or_else(|_| toml::Value::String(text.clone()));
         broker.insert("allow_unmandated_low_risk".to_owned(), value);
     }
+    if let Some(trust) = table.get_mut("trust").and_then(toml::Value::as_table_mut)
+        && let Some((_, socket)) = environment.iter().find(|(name, _)| name == SPIFFE_SOCKET)
+        && trust.get("source").and_then(toml::Value::as_str) == Some("workload_api")
+        && !trust.contains_key("endpoint_socket")
+    {
+        trust.insert("endpoint_socket".to_owned(), toml::Value::String(socket.clone()));
+    }
     for (name, text) in environment {
         let Some(key) = name.strip_prefix("ATB_") else { continue };
         // Other variables of ours (ATB_HOME for the clients) have no section.
@@ -316,8 +339,8 @@ fn overlay(mut table: toml::Table, environment: &[(String, String)]) -> Result<t
             continue;
         }
         let dotted = key.to_ascii_lowercase().replacen("__", ".", 1);
-        // The names below `tickets` and `sinks` are the operator's own; the value is an inline table.
-        let own = dotted.starts_with("tickets.") || dotted.starts_with("sinks.");
+        // The names below `tickets`, `sinks` and `federation` are the operator's own; the value is an inline table.
+        let own = ["tickets.", "sinks.", "federation."].iter().any(|section| dotted.starts_with(section));
         if !own && !KEYS.contains(&dotted.as_str()) {
             let hint = nearest(&dotted, KEYS.iter().copied()).map_or_else(String::new, |known| {
                 format!("; did you mean `ATB_{}`?", known.replacen('.', "__", 1).to_ascii_uppercase())

@@ -2,6 +2,7 @@
 
 mod connectors;
 mod described;
+mod identity;
 mod policy;
 mod publishing;
 mod sinks;
@@ -37,6 +38,7 @@ use crate::service::ports::{
 };
 
 pub use connectors::ConnectorMetrics;
+pub use identity::IdentityMetrics;
 pub use policy::PolicyMetrics;
 pub use publishing::PublishingMetrics;
 pub use sinks::SinkMetrics;
@@ -103,6 +105,7 @@ pub struct Metrics {
     publishing: PublishingMetrics,
     sinks: SinkMetrics,
     connectors: ConnectorMetrics,
+    identity: IdentityMetrics,
 }
 
 impl Metrics {
@@ -132,6 +135,7 @@ impl Metrics {
             publishing: PublishingMetrics::default(),
             sinks: SinkMetrics::default(),
             connectors: ConnectorMetrics::default(),
+            identity: IdentityMetrics::default(),
             registry: Arc::default(),
             series: Arc::from([]),
         };
@@ -140,6 +144,7 @@ impl Metrics {
         metrics.publishing.register(&mut registry);
         metrics.sinks.register(&mut registry);
         metrics.connectors.register(&mut registry);
+        metrics.identity.register(&mut registry);
         registry.register(
             "notify_deliveries",
             "Attempts to tell an endpoint, by how they ended",
@@ -209,6 +214,11 @@ impl Metrics {
     /// Those of sinks.
     pub fn sinks(&self) -> &SinkMetrics {
         &self.sinks
+    }
+
+    /// Those of our identity and the bundles.
+    pub fn identity(&self) -> &IdentityMetrics {
+        &self.identity
     }
 
     /// The names of all series that there can be, those too of which there is no sample yet.

@@ -12,6 +12,7 @@ pub mod pdp;
 pub mod policy_job;
 
 pub mod dev_identity;
+pub mod identity;
 pub mod pem;
 pub mod tls;
 

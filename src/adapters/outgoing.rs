@@ -140,6 +140,28 @@ impl Outgoing {
     /// # Errors
     /// As the variants of [`OutgoingSetupError`] say.
     pub fn new(url: &Uri, ca: Option<&Path>, limits: OutgoingLimits, dev: bool) -> Result<Self, OutgoingSetupError> {
+        Self::trusting(url, |plain| tls(ca, plain), limits, dev)
+    }
+
+    /// The same, where `config` says whom to believe.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) fn with_tls(
+        url: &Uri,
+        config: ClientConfig,
+        limits: OutgoingLimits,
+        dev: bool,
+    ) -> Result<Self, OutgoingSetupError> {
+        Self::trusting(url, |_| Ok(config), limits, dev)
+    }
+
+    fn trusting(
+        url: &Uri,
+        config: impl FnOnce(bool) -> Result<ClientConfig, RootsError>,
+        limits: OutgoingLimits,
+        dev: bool,
+    ) -> Result<Self, OutgoingSetupError> {
         let authority = url.authority().ok_or(OutgoingSetupError::Url)?;
         let host = HostKind::of(authority.host());
         let plain = match url.scheme_str() {
@@ -161,7 +183,7 @@ impl Outgoing {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT.min(limits.total)));
-        let builder = HttpsConnectorBuilder::new().with_tls_config(tls(ca, plain)?);
+        let builder = HttpsConnectorBuilder::new().with_tls_config(config(plain)?);
         let builder = if plain { builder.https_or_http() } else { builder.https_only() };
         let https = builder.enable_http1().enable_http2().wrap_connector(tcp);
         let client = Client::builder(TokioExecutor::new())

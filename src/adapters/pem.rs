@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use base64ct::{Base64, Encoding as _};
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use zeroize::Zeroizing;
@@ -104,6 +105,35 @@ pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Pe
 pub fn read_bundle(path: &Path, domain: TrustDomain) -> Result<TrustBundle, PemFileError> {
     let bytes = read_bounded(open(path)?, path)?;
     TrustBundle::parse_pem(domain, &bytes).map_err(|source| PemFileError::Bundle { path: path.to_owned(), source })
+}
+
+/// Reads any small file that is no secret.
+///
+/// # Errors
+/// When it cannot be read or is larger than 1 MiB.
+pub fn read_small(path: &Path) -> Result<Vec<u8>, PemFileError> {
+    read_bounded(open(path)?, path).map(|bytes| bytes.to_vec())
+}
+
+/// Writes the authorities of `bundle`, whole or not at all, over what is there.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn replace_bundle(path: &Path, bundle: &TrustBundle) -> Result<(), PemFileError> {
+    let text: String = bundle.certificates().map(certificate_pem).collect();
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    folder
+        .and_then(|()| std::fs::write(&draft, text))
+        .and_then(|()| std::fs::rename(&draft, path))
+        .map_err(|source| PemFileError::Write { path: path.to_owned(), source })
+}
+
+fn certificate_pem(der: &CertificateDer<'_>) -> String {
+    let text = Base64::encode_string(der);
+    let lines = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned() + "\n");
+    format!("-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n", lines.collect::<String>())
 }
 
 /// Reads a private key in PKCS#8, for TLS.

@@ -1,7 +1,7 @@
 //! rustls, told to believe SVIDs and nothing else (SPIFFE X.509-SVID §5, TLS 1.3 and 1.2).
 //!
 //! Both verifiers hand the chain to [`TrustBundles`]; host names mean nothing. Trust bundles and our own SVID are read
-//! at every handshake, so that a rotation needs no restart.
+//! at every handshake, so that a rotation needs no restart; [`super::identity`] keeps both fresh.
 //!
 //! INVARIANT: no session is ever resumed. A resumed session never asks for the client's certificate, so an expired or
 //! removed identity would live on.
@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -67,7 +67,35 @@ pub struct Identity {
     certified: Arc<CertifiedKey>,
 }
 
+/// Why a chain and a key are no identity of ours.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NotAnIdentity {
+    /// Our own trust bundle does not vouch for the chain.
+    #[error(transparent)]
+    Svid(#[from] SvidError),
+    /// The key is not that of the leaf, or of a kind that TLS cannot use.
+    #[error("the key does not belong to the SVID")]
+    Key,
+}
+
 impl Identity {
+    /// Checks that peers who trust the same bundles will accept `chain` for `purpose`, and that `key` is the leaf's.
+    ///
+    /// # Errors
+    /// When they would not, or it is not.
+    pub fn verified(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        purpose: Purpose,
+        trust: &TrustBundles,
+        now: Timestamp,
+    ) -> Result<Self, NotAnIdentity> {
+        let svid = trust.verify(UnverifiedSvid::parse(&chain)?, purpose, now)?;
+        // `from_der` checks that the key belongs to the first certificate.
+        let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(|_| NotAnIdentity::Key)?;
+        Ok(Self { svid, certified: Arc::new(certified) })
+    }
+
     /// Who we are, and until when.
     pub fn svid(&self) -> &VerifiedSvid {
         &self.svid
@@ -75,17 +103,46 @@ impl Identity {
 }
 
 /// Our own SVID in two PEM files that something else keeps fresh.
+#[derive(Debug, Clone)]
+pub struct SvidFiles {
+    /// The chain, leaf first.
+    pub svid: PathBuf,
+    /// Its key, PKCS#8.
+    pub key: PathBuf,
+    /// Who else may read the key.
+    pub permissions: KeyPermissions,
+    /// What the SVID is for.
+    pub purpose: Purpose,
+}
+
+impl SvidFiles {
+    /// Reads both files. A pair that is being replaced does not fit together and is refused, never used by half.
+    ///
+    /// # Errors
+    /// When they are not an identity that peers would accept.
+    pub fn read(&self, trust: &TrustBundles, now: Timestamp) -> Result<Identity, IdentityError> {
+        let chain = pem::read_certificates(&self.svid)?;
+        let key = pem::read_private_key(&self.key, self.permissions)?;
+        Identity::verified(chain, key, self.purpose, trust, now).map_err(|error| match error {
+            NotAnIdentity::Svid(source) => IdentityError::Svid { path: self.svid.clone(), source },
+            NotAnIdentity::Key => IdentityError::Key { key: self.key.clone(), svid: self.svid.clone() },
+        })
+    }
+}
+
+/// The identity that handshakes use; replaced as a whole, so that each handshake has one chain and its key.
 #[derive(Debug)]
 pub struct SvidSource {
-    svid: PathBuf,
-    key: PathBuf,
-    permissions: KeyPermissions,
-    purpose: Purpose,
     current: ArcSwap<Identity>,
 }
 
 impl SvidSource {
-    /// Reads both files and checks that peers who trust the same bundles will accept them for `purpose`.
+    /// Handshakes use `identity` until it is replaced.
+    pub fn holding(identity: Identity) -> Self {
+        Self { current: ArcSwap::from_pointee(identity) }
+    }
+
+    /// Reads two files once and checks that peers who trust the same bundles will accept them for `purpose`.
     ///
     /// # Errors
     /// When they would not.
@@ -97,43 +154,19 @@ impl SvidSource {
         trust: &TrustBundles,
         now: Timestamp,
     ) -> Result<Self, IdentityError> {
-        let identity = read_identity(svid, key, permissions, purpose, trust, now)?;
-        let current = ArcSwap::from_pointee(identity);
-        Ok(Self { svid: svid.to_owned(), key: key.to_owned(), permissions, purpose, current })
+        let files = SvidFiles { svid: svid.to_owned(), key: key.to_owned(), permissions, purpose };
+        files.read(trust, now).map(Self::holding)
     }
 
-    /// Reads the files again; handshakes from now on use what they hold.
-    ///
-    /// # Errors
-    /// As [`Self::load`]; the identity in use then stays.
-    pub fn reload(&self, trust: &TrustBundles, now: Timestamp) -> Result<(), IdentityError> {
-        let identity = read_identity(&self.svid, &self.key, self.permissions, self.purpose, trust, now)?;
+    /// Handshakes from now on use `identity`.
+    pub fn replace(&self, identity: Identity) {
         self.current.store(Arc::new(identity));
-        Ok(())
     }
 
     /// The identity in use.
     pub fn current(&self) -> Arc<Identity> {
         self.current.load_full()
     }
-}
-
-fn read_identity(
-    svid: &Path,
-    key: &Path,
-    permissions: KeyPermissions,
-    purpose: Purpose,
-    trust: &TrustBundles,
-    now: Timestamp,
-) -> Result<Identity, IdentityError> {
-    let chain = pem::read_certificates(svid)?;
-    let verified = UnverifiedSvid::parse(&chain)
-        .and_then(|unverified| trust.verify(unverified, purpose, now))
-        .map_err(|source| IdentityError::Svid { path: svid.to_owned(), source })?;
-    // `from_der` checks that the key belongs to the first certificate.
-    let certified = CertifiedKey::from_der(chain, pem::read_private_key(key, permissions)?, &provider())
-        .map_err(|_| IdentityError::Key { key: key.to_owned(), svid: svid.to_owned() })?;
-    Ok(Identity { svid: verified, certified: Arc::new(certified) })
 }
 
 impl ResolvesServerCert for SvidSource {
@@ -193,6 +226,27 @@ pub fn client_config(
     config.resumption = Resumption::disabled();
     config.require_ems = true;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// For SPIFFE bundle endpoints (SPIFFE Federation §5.2.2, `https_spiffe`): the server must present the SVID of
+/// `expected`; we present none. ALPN is left to the client.
+///
+/// # Errors
+/// When the provider cannot do TLS 1.2 and 1.3.
+pub fn bundle_endpoint_config(
+    trust: SharedTrust,
+    clock: Arc<dyn Clock>,
+    expected: SpiffeId,
+) -> Result<ClientConfig, rustls::Error> {
+    let verifier = Arc::new(SvidVerifier::new(trust, clock, Some(expected)));
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13, &TLS12])?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    config.require_ems = true;
     Ok(config)
 }
 

@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::Core;
 use crate::domain::ledger::{EventType, Subject};
+use crate::domain::spiffe::TrustDomain;
 use crate::service::issuer::Issuer;
 use crate::service::ports::{Clock as _, Ledger as _};
 
@@ -95,24 +96,28 @@ pub(super) async fn every<F: Future<Output = ()>>(
 /// Connections that were refused before a request: counted exactly, written down once a second by reason, so that a
 /// flood cannot fill the disk.
 #[derive(Debug, Default)]
-pub(super) struct HandshakeFailures(Mutex<BTreeMap<&'static str, u64>>);
+pub(super) struct HandshakeFailures(Mutex<BTreeMap<Refused, u64>>);
+
+/// Why, and of which trust domain, where that is known. The trust domains are the configuration's.
+type Refused = (&'static str, Option<TrustDomain>);
 
 impl HandshakeFailures {
-    pub(super) fn count(&self, reason: &'static str) {
+    pub(super) fn count(&self, reason: &'static str, of: Option<TrustDomain>) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(reason).or_default();
+        let count = counts.entry((reason, of)).or_default();
         *count = count.saturating_add(1);
     }
 
     /// Writes the counts down; what cannot be written is counted on.
     pub(super) async fn flush(&self, core: &Core) {
         let counts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        for (reason, count) in counts {
+        for ((reason, of), count) in counts {
             let mut subject = Subject { allow: Some(false), reason: Some(reason.to_owned()), ..Subject::default() };
             subject.detail.insert("count".to_owned(), count.to_string());
+            subject.detail.extend(of.iter().map(|domain| ("trust_domain".to_owned(), domain.to_string())));
             if core.store.record(core.entry(EventType::AuthenticationFailed, subject)).await.is_err() {
                 let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                let again = counts.entry(reason).or_default();
+                let again = counts.entry((reason, of)).or_default();
                 *again = again.saturating_add(count);
             }
         }

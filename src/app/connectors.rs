@@ -12,12 +12,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::{Core, Mode, parts};
+use super::{Core, Mode};
+use crate::adapters::clock::SystemClock;
 use crate::adapters::connectors::{
     Connectors, LoadError, OurIdentity, PoolError, SignOffError, SignOffs, UpstreamPool,
 };
 use crate::adapters::http::broker::Upstreams;
 use crate::adapters::http::fairness::RefusedSum;
+use crate::adapters::identity::Identities;
 use crate::adapters::tls::SharedTrust;
 use crate::config::{BrokerConfig, Config};
 use crate::domain::id::Sha256Digest;
@@ -39,8 +41,6 @@ pub(super) enum Refused {
     SignOff(#[from] SignOffError),
     #[error(transparent)]
     Pool(#[from] PoolError),
-    #[error("{0}")]
-    Identity(String),
 }
 
 impl Refused {
@@ -48,33 +48,36 @@ impl Refused {
         match self {
             Self::Load(_) => "connectors_invalid",
             Self::SignOff(error) => error.code(),
-            Self::Pool(_) | Self::Identity(_) => "connectors_unusable",
+            Self::Pool(_) => "connectors_unusable",
         }
     }
 }
 
-/// Reads what the configuration names and checks it as a whole; `before` is what is in force. A process that runs no
+/// Reads what the configuration names and checks it as a whole; `before` is what is in force. Without `identities`
+/// (`config check` where the Workload API gives them) signatures are not looked at and nobody can be called. A process that runs no
 /// broker has the routes and calls nobody; one without connectors takes no exact calls.
 pub(super) fn load(
     config: &Config,
     mode: Mode,
-    trust: &SharedTrust,
+    identities: Option<&Identities>,
     before: Option<&Upstreams>,
     now: Timestamp,
 ) -> Result<Upstreams, Refused> {
     let Some(part) = &config.broker else { return Ok(Upstreams::default()) };
     let connectors = Connectors::load(&part.connectors, config.dev)?;
     let fingerprint = fingerprint(&connectors);
-    signed_off(part, &connectors, trust, now)?;
+    if let Some(identities) = identities {
+        signed_off(part, &connectors, &identities.approving(), now)?;
+    }
     if before.is_some_and(|before| before.fingerprint == fingerprint) {
         return Ok(Upstreams { connectors, pool: UpstreamPool::default(), fingerprint });
     }
-    let pool = match mode.broker() {
-        true => {
-            let ours = ours(config, part, &connectors, trust)?;
+    let pool = match identities.filter(|_| mode.broker()) {
+        Some(identities) => {
+            let ours = ours(part, identities);
             before.map_or(&UpstreamPool::default(), |before| &before.pool).succeed(&connectors, ours.as_ref())?
         }
-        false => UpstreamPool::default(),
+        None => UpstreamPool::default(),
     };
     Ok(Upstreams { connectors, pool, fingerprint })
 }
@@ -97,20 +100,10 @@ fn signed_off(
     }
 }
 
-/// Our own identity, where an upstream wants to see it.
-fn ours(
-    config: &Config,
-    part: &BrokerConfig,
-    connectors: &Connectors,
-    trust: &SharedTrust,
-) -> Result<Option<OurIdentity>, Refused> {
-    if !connectors.iter().any(|connector| connector.tls.shows_our_svid()) {
-        return Ok(None);
-    }
-    let clock = Arc::new(crate::adapters::clock::SystemClock);
-    let svid = parts::svid(&part.door, trust, clock.as_ref())
-        .map_err(|error| Refused::Identity(format!("{}: {error:#}", config.trust_domain)))?;
-    Ok(Some(OurIdentity { svid: Arc::new(svid), trust: Arc::clone(trust), clock }))
+/// Our own identity, for upstreams that want to see it.
+fn ours(part: &BrokerConfig, identities: &Identities) -> Option<OurIdentity> {
+    let svid = identities.svid(&part.door.spiffe_id)?;
+    Some(OurIdentity { svid, trust: identities.all(), clock: Arc::new(SystemClock) })
 }
 
 /// Of all that the connectors are made of, secrets and sign-offs included; for this process alone.
@@ -232,7 +225,9 @@ async fn look(core: &Arc<Core>, mode: Mode, refused_before: &mut Option<String>)
     let before = core.upstreams.load_full();
     let (reading, in_force) = (Arc::clone(core), Arc::clone(&before));
     let now = core.clock.now();
-    let looked = tokio::task::spawn_blocking(move || load(&reading.config, mode, &reading.trust, Some(&in_force), now));
+    let looked = tokio::task::spawn_blocking(move || {
+        load(&reading.config, mode, Some(&reading.identities), Some(&in_force), now)
+    });
     match looked.await? {
         Ok(next) if next.fingerprint == before.fingerprint => *refused_before = None,
         Ok(next) => {

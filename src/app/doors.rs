@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::background::HandshakeFailures;
 use super::status::OpsStatus;
 use super::{Addresses, Core, Mode, parts};
+use crate::adapters::http::access::{Doorkeeper, admit};
 use crate::adapters::http::agentauth::{self, AgentAuth};
 use crate::adapters::http::broker::{self, BrokerDoor, InFlight};
 use crate::adapters::http::fairness::share;
@@ -60,7 +61,7 @@ pub(super) async fn open(
             streams,
         });
         let door = &core.config.agentauth.as_ref().context("the configuration has no [agentauth]")?.door;
-        agentauth_door = Some(bind(core, door, app, "agentauth").await?);
+        agentauth_door = Some(bind(core, door, app, "agentauth", handshakes).await?);
         (issuer, keys) = (Some(made), Some(published));
     }
     let mut broker_door = None;
@@ -83,7 +84,7 @@ pub(super) async fn open(
         let state = BrokerDoor { broker: made, withdrawals, audit, log, upstreams, fairness, in_flight };
         let app = broker::router(state);
         let door = &core.config.broker.as_ref().context("the configuration has no [broker]")?.door;
-        broker_door = Some(bind(core, door, app, "broker").await?);
+        broker_door = Some(bind(core, door, app, "broker", handshakes).await?);
     }
     let ops = listen(core.config.ops).await?;
     let addresses = Addresses {
@@ -91,8 +92,7 @@ pub(super) async fn open(
         broker: broker_door.as_ref().map(|door| door.address),
         ops: ops.local_addr()?,
     };
-    let svids = [&agentauth_door, &broker_door].into_iter().flatten().map(|door| Arc::clone(&door.svid)).collect();
-    let status = Arc::new(OpsStatus::new(Arc::clone(core), svids));
+    let status = Arc::new(OpsStatus::new(Arc::clone(core)));
     let limits = ConnectionLimits {
         connections: core.config.connections,
         drain: core.config.drain,
@@ -102,15 +102,17 @@ pub(super) async fn open(
     for door in [agentauth_door, broker_door].into_iter().flatten() {
         let failures = Arc::clone(handshakes);
         let metrics = core.metrics.clone();
+        let (trust, identities) = (core.identities.at_doors(), Arc::clone(&core.identities));
         let mtls = Mtls {
-            tls: server_config(door.svid, Arc::clone(&core.trust), core.clock.clone())?,
-            trust: Arc::clone(&core.trust),
+            tls: server_config(door.svid, Arc::clone(&trust), core.clock.clone())?,
+            trust,
             clock: core.clock.clone(),
             fairness: Arc::clone(&core.fairness),
             on_handshake_error: Arc::new(move |_, reason| {
                 metrics.handshake_failed(reason);
-                failures.count(reason);
+                failures.count(reason, None);
             }),
+            closed: Arc::new(move || identities.problem().map(|stale| stale.code())),
         };
         doors.spawn(serve_mtls(door.listener, mtls, door.app, limits, stopping.clone()));
     }
@@ -118,15 +120,31 @@ pub(super) async fn open(
     Ok((doors, addresses, issuer))
 }
 
-async fn bind(core: &Core, door: &Door, app: Router, name: &'static str) -> anyhow::Result<Bound> {
-    let svid = Arc::new(parts::svid(door, &core.trust, core.clock.as_ref())?);
+async fn bind(
+    core: &Core,
+    door: &Door,
+    app: Router,
+    name: &'static str,
+    refused: &Arc<HandshakeFailures>,
+) -> anyhow::Result<Bound> {
+    let svid = core.identities.svid(&door.spiffe_id).context("the identity of a door is missing")?;
     let listener = listen(door.listen).await?;
     let address = listener.local_addr()?;
     let timed = axum::middleware::from_fn_with_state((core.metrics.clone(), name), time_requests);
     let held = axum::middleware::from_fn_with_state(Arc::clone(&core.gate), hold_back);
     let shared = axum::middleware::from_fn_with_state(Arc::clone(&core.fairness), share);
-    let app =
-        app.layer(held).layer(shared).layer(timed).layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked));
+    let (metrics, counted) = (core.metrics.clone(), Arc::clone(refused));
+    let keeper = Doorkeeper {
+        access: Arc::new(core.config.trust.access.clone()),
+        identities: Arc::clone(&core.identities),
+        on_refused: Arc::new(move |caller, reason| {
+            metrics.handshake_failed(reason);
+            counted.count(reason, Some(caller.trust_domain()));
+        }),
+    };
+    let admitted = axum::middleware::from_fn_with_state(keeper, admit);
+    let app = app.layer(held).layer(admitted).layer(shared).layer(timed);
+    let app = app.layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked));
     Ok(Bound { listener, address, svid, app })
 }
 

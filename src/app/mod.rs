@@ -6,6 +6,7 @@
 mod background;
 mod connectors;
 mod doors;
+mod identity;
 mod notifying;
 mod parts;
 mod policy;
@@ -26,13 +27,13 @@ use tokio::task::JoinSet;
 use crate::adapters::clock::{SystemClock, SystemEntropy};
 use crate::adapters::http::broker::{InFlight, Upstreams};
 use crate::adapters::http::fairness::{Fairness, Share};
+use crate::adapters::identity::Identities;
 use crate::adapters::metrics::{Metered, Metrics};
 use crate::adapters::notify::Webhooks;
 use crate::adapters::pdp::InForce;
 use crate::adapters::signer;
 use crate::adapters::store::SqliteStore;
 use crate::adapters::tickets::HttpTickets;
-use crate::adapters::tls::SharedTrust;
 use crate::config::Config;
 use crate::domain::id::{EventId, Sha256Digest};
 use crate::domain::jose::MandateKeys;
@@ -97,7 +98,7 @@ struct Core {
     config: Config,
     clock: Arc<SystemClock>,
     entropy: Arc<SystemEntropy>,
-    trust: SharedTrust,
+    identities: Arc<Identities>,
     sqlite: Arc<SqliteStore>,
     store: Arc<Metered<SqliteStore>>,
     policy: Arc<InForce>,
@@ -144,8 +145,8 @@ impl App {
         let clock = Arc::new(SystemClock);
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let gate = Arc::new(policy::Gate::new(&config, exe.to_owned(), mode.agentauth())?);
-        let trust = parts::trust(&config)?;
-        let upstreams = connectors::load(&config, mode, &trust, None, clock.now())?;
+        let (identities, sources) = identity::open(&config, mode).await?;
+        let upstreams = connectors::load(&config, mode, Some(&identities), None, clock.now())?;
         let upstreams = Arc::new(ArcSwap::from_pointee(upstreams));
         let share = config.agent_share;
         let share = Share { connections: share.connections, requests: share.requests };
@@ -184,7 +185,7 @@ impl App {
             entropy,
             config,
             clock,
-            trust,
+            identities,
             sqlite,
             upstreams,
             gate: Arc::default(),
@@ -199,6 +200,7 @@ impl App {
             Ok(()) => shipping::join(&core, mode).await,
             Err(error) => Err(error),
         };
+        sources.confirm(&core.identities).await;
         let opened = match joined {
             Ok(joined) => {
                 let opened = doors::open(&core, mode, &in_flight, &handshakes, stopping.clone()).await;
@@ -220,6 +222,7 @@ impl App {
             policy::refuse(&core, policy::Role::InForce, refused).await?;
         }
         let mut background = background::start(&core, issuer, &handshakes, stopping.clone());
+        sources.start(&core, &stopping, &mut background);
         let (reload, reloads) = watch::channel(0);
         policy::watch(&core, source, &reloads, &stopping, &mut background)?;
         connectors::start(&core, mode, &reloads, &stopping, &mut background);
@@ -330,7 +333,7 @@ impl Core {
     }
 
     fn trust_port(&self) -> Arc<dyn Fn() -> Arc<crate::domain::spiffe::TrustBundles> + Send + Sync> {
-        let trust = Arc::clone(&self.trust);
+        let trust = self.identities.approving();
         Arc::new(move || trust.load_full())
     }
 
@@ -411,13 +414,13 @@ pub async fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
         false => Ok(()),
     };
     let witnesses = || publishing::witnesses(config).map(drop).map_err(Into::into);
+    let mut identities = identity::check(config);
+    // Without identities, which are named below, nothing can be said of who signed what.
+    let known = identities.as_mut().ok().and_then(Option::take);
     let results: [anyhow::Result<()>; 10] = [
         parts::refuse_unsafe(config, modes),
-        parts::trust(config).and_then(|trust| parts::check_svids(config, &trust)),
-        // Without trust, which is named above, nothing can be said of who signed what.
-        parts::trust(config).map_or(Ok(()), |trust| {
-            connectors::load(config, modes, &trust, None, SystemClock.now()).map(drop).map_err(Into::into)
-        }),
+        identities.map(drop),
+        connectors::load(config, modes, known.as_ref(), None, SystemClock.now()).map(drop).map_err(Into::into),
         log_key(),
         mandate_key(),
         tickets(),

@@ -11,11 +11,9 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::commitment::CommitmentKey;
 use crate::adapters::connectors::CallRefused;
 use crate::adapters::http::broker::Upstreams;
-use crate::adapters::pem::{self, KeyPermissions};
 use crate::adapters::signer;
 use crate::adapters::store::{OpenMode, SqliteStore, write_verifier_key};
-use crate::adapters::tls::{SharedTrust, SvidSource};
-use crate::config::{Config, Door};
+use crate::config::Config;
 use crate::domain::action::{CallPath, CallRequest, Method};
 use crate::domain::id::ConnectorId;
 use crate::domain::jose::MandateKeys;
@@ -23,8 +21,8 @@ use crate::domain::json::{self, Object};
 use crate::domain::ledger::{LogKey, Origin};
 use crate::domain::leg::Commit;
 use crate::domain::policy::Bundle;
-use crate::domain::spiffe::{Purpose, SpiffeId, TrustBundles};
-use crate::service::ports::{CallDirectory, Clock, NotACall};
+use crate::domain::spiffe::SpiffeId;
+use crate::service::ports::{CallDirectory, NotACall};
 
 /// What no process may run with.
 pub(super) fn refuse_unsafe(config: &Config, mode: Mode) -> anyhow::Result<()> {
@@ -47,44 +45,6 @@ pub(super) fn refuse_unsafe(config: &Config, mode: Mode) -> anyhow::Result<()> {
         tracing::warn!(ops.listen = %config.ops, "health and metrics are served without authentication beyond this host");
     }
     Ok(())
-}
-
-/// The trust bundle. Development authorities are refused in production.
-pub(super) fn trust(config: &Config) -> anyhow::Result<SharedTrust> {
-    let bundle = pem::read_bundle(&config.trust_bundle, config.trust_domain.clone())?;
-    if !config.dev && bundle.is_for_development() {
-        bail!(
-            "`{}` holds an authority made by `atb init`: its key lies in a file, production refuses it",
-            config.trust_bundle.display()
-        );
-    }
-    if bundle.valid_until(SystemClock.now()).is_none() {
-        bail!("every authority in `{}` has expired", config.trust_bundle.display());
-    }
-    Ok(Arc::new(ArcSwap::from_pointee(TrustBundles::new([bundle]))))
-}
-
-/// The SVID that a door shows; it must be that door's identity.
-pub(super) fn svid(door: &Door, trust: &SharedTrust, clock: &dyn Clock) -> anyhow::Result<SvidSource> {
-    let source = SvidSource::load(
-        &door.svid,
-        &door.key,
-        KeyPermissions::OwnerOnly,
-        Purpose::Server,
-        &trust.load(),
-        clock.now(),
-    )?;
-    let found = source.current().svid().id().clone();
-    if found != door.spiffe_id {
-        bail!("`{}` is the SVID of `{found}`, the configuration says `{}`", door.svid.display(), door.spiffe_id);
-    }
-    Ok(source)
-}
-
-/// For `config check`: every SVID that the configuration names.
-pub(super) fn check_svids(config: &Config, trust: &SharedTrust) -> anyhow::Result<()> {
-    let doors = [config.agentauth.as_ref().map(|part| &part.door), config.broker.as_ref().map(|part| &part.door)];
-    doors.into_iter().flatten().try_for_each(|door| svid(door, trust, &SystemClock).map(drop))
 }
 
 /// The ledger. It is made once, when its key has never signed one; a ledger that vanished is not replaced.

@@ -1,5 +1,6 @@
 //! `[ledger]` and `[ledger.checkpoints]`: who may read the record and the log, and where its checkpoints go.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use serde::Deserialize;
 
 use super::ConfigError;
 use crate::domain::ledger::{MAX_WITNESSES, WitnessKey};
-use crate::domain::spiffe::SpiffePattern;
+use crate::domain::spiffe::{SpiffePattern, TrustDomain};
 
 /// The most patterns of readers.
 const MAX_READERS: usize = 64;
@@ -84,17 +85,17 @@ pub struct WitnessConfig {
 }
 
 impl RawLedger {
-    pub(super) fn resolve(self, domain: &str, base: &Path) -> Result<LedgerConfig, ConfigError> {
+    pub(super) fn resolve(self, known: &BTreeSet<TrustDomain>, base: &Path) -> Result<LedgerConfig, ConfigError> {
         let wrong = |key, detail: String| ConfigError::Value { key, detail };
         let reader = |text: &String| {
             let pattern: SpiffePattern = text.parse().map_err(|error| {
                 wrong("ledger.readers", format!("`{text}` is no SPIFFE ID and no `spiffe://domain/path/*`: {error}"))
             })?;
-            // Nobody of another domain gets in; an entry that can never match is a slip.
-            if pattern.trust_domain_name() == domain {
+            // Nobody of a domain that we do not know gets in; an entry that can never match is a slip.
+            if known.contains(pattern.trust_domain_name()) {
                 return Ok(pattern);
             }
-            Err(wrong("ledger.readers", format!("`{text}` is not of the trust domain `{domain}`")))
+            Err(wrong("ledger.readers", format!("`{text}` is not of our trust domain, nor of a federated one")))
         };
         if self.readers.len() > MAX_READERS {
             return Err(wrong("ledger.readers", format!("at most {MAX_READERS} patterns")));

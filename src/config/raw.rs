@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{
     AgentAuthConfig, AgentShare, BrokerConfig, Config, ConfigError, Door, ledger, notify, object_store, policy,
-    retention, sinks, tickets,
+    retention, sinks, tickets, trust,
 };
 use crate::domain::approval::ConnectorSigner;
 use crate::domain::policy::Environment;
@@ -26,7 +26,11 @@ pub struct Raw {
     /// Where the services run: `production` unless it says otherwise, also for development.
     #[serde(default)]
     environment: Environment,
-    trust: RawTrust,
+    trust: trust::RawTrust,
+    #[serde(default)]
+    federation: BTreeMap<String, trust::RawFederation>,
+    #[serde(default)]
+    access: trust::RawAccess,
     store: RawStore,
     keys: RawKeys,
     #[serde(default)]
@@ -60,13 +64,6 @@ pub struct Raw {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawTrust {
-    domain: String,
-    bundle: PathBuf,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RawStore {
     path: PathBuf,
 }
@@ -91,8 +88,8 @@ struct RawBundle {
 struct RawAgentAuth {
     listen: SocketAddr,
     spiffe_id: String,
-    svid: PathBuf,
-    key: PathBuf,
+    svid: Option<PathBuf>,
+    key: Option<PathBuf>,
     #[serde(default = "default_ttl")]
     default_ttl_seconds: u64,
     #[serde(default = "default_ttl")]
@@ -106,8 +103,8 @@ struct RawAgentAuth {
 struct RawBroker {
     listen: SocketAddr,
     spiffe_id: String,
-    svid: PathBuf,
-    key: PathBuf,
+    svid: Option<PathBuf>,
+    key: Option<PathBuf>,
     connectors: PathBuf,
     #[serde(default = "default_ttl")]
     max_ttl_seconds: u64,
@@ -222,14 +219,30 @@ impl Raw {
             text.parse::<SpiffeId>().map_err(|error| value(key, format!("`{text}` is not a SPIFFE ID: {error}")))
         };
         let at = |path: PathBuf| base.join(path);
-        // Nobody of another domain gets in; an entry that can never match is a slip.
+        let store = at(self.store.path);
+        let trust::Resolved { domain, bundle, trust, known } =
+            trust::resolve(self.trust, self.federation, self.access, &store, base)?;
+        let from_files = trust.workload_api.is_none();
+        let door = |listen, spiffe_id, svid: Option<PathBuf>, key: Option<PathBuf>, name| {
+            let files = match (svid, key, from_files) {
+                (Some(svid), Some(key), true) => Some((base.join(svid), base.join(key))),
+                (None, None, false) => None,
+                (_, _, true) => return Err(value(name, "`svid` and `key` are missing: name the PEM files".to_owned())),
+                (_, _, false) => {
+                    let detail = "the Workload API has SVID and key (`trust.source`): take `svid` and `key` out";
+                    return Err(value(name, detail.to_owned()));
+                }
+            };
+            Ok(Door { listen, spiffe_id, files })
+        };
+        // Nobody of a domain that we do not know gets in; an entry that can never match is a slip.
         let ours = |key, texts: &[String]| {
             let one = |text: &String| {
                 let named: SpiffeId = id(key, text)?;
-                if named.trust_domain_name() == self.trust.domain {
+                if known.contains(named.trust_domain_name()) {
                     return Ok(named);
                 }
-                Err(value(key, format!("`{named}` is not of the trust domain `{}`", self.trust.domain)))
+                Err(value(key, format!("`{named}` is not of the trust domain `{domain}`, nor of a federated one")))
             };
             texts.iter().map(one).collect::<Result<Vec<_>, _>>()
         };
@@ -238,7 +251,7 @@ impl Raw {
         let broker_id = self.broker.as_ref().map(|part| id("broker.spiffe_id", &part.spiffe_id)).transpose()?;
         let broker = match (self.broker, broker_id.clone()) {
             (Some(raw), Some(spiffe_id)) => Some(BrokerConfig {
-                door: Door { listen: raw.listen, spiffe_id, svid: at(raw.svid), key: at(raw.key) },
+                door: door(raw.listen, spiffe_id, raw.svid, raw.key, "broker.svid")?,
                 connectors: at(raw.connectors),
                 max_ttl: ttl("broker.max_ttl_seconds", raw.max_ttl_seconds)?,
                 allow_unmandated_low_risk: raw.allow_unmandated_low_risk,
@@ -275,7 +288,7 @@ impl Raw {
                 }
                 let max_ttl = ttl("agentauth.max_ttl_seconds", raw.max_ttl_seconds)?;
                 Some(AgentAuthConfig {
-                    door: Door { listen: raw.listen, spiffe_id, svid: at(raw.svid), key: at(raw.key) },
+                    door: door(raw.listen, spiffe_id, raw.svid, raw.key, "agentauth.svid")?,
                     default_ttl: ttl("agentauth.default_ttl_seconds", raw.default_ttl_seconds)?.min(max_ttl),
                     max_ttl,
                     brokers,
@@ -287,18 +300,12 @@ impl Raw {
             let detail = format!("{number} is outside {} to {}", range.start(), range.end());
             if range.contains(&number) { Ok(number) } else { Err(value(key, detail)) }
         };
-        let store = at(self.store.path);
         let policy = self.policy.resolve(self.bundle.dir, &store, base, self.dev)?;
         in_range("limits.policy_ms", usize::from(self.limits.policy_ms), 10..=10_000)?;
         Ok(Config {
             dev: self.dev,
             environment: self.environment,
-            trust_domain: self
-                .trust
-                .domain
-                .parse()
-                .map_err(|error| value("trust.domain", format!("`{}`: {error}", self.trust.domain)))?,
-            trust_bundle: at(self.trust.bundle),
+            trust_bundle: bundle,
             store,
             mandate_key: self.keys.mandate.map(at),
             commitment_key: self.keys.commitment.map(at),
@@ -310,9 +317,11 @@ impl Raw {
             broker,
             tickets: tickets::resolve(self.tickets, base)?,
             notify: self.notify.resolve(base)?,
+            trust,
             legal_officers: ours("legal.officers", &self.legal.officers)?,
             auditors: ours("ledger.auditors", &self.ledger.auditors)?,
-            ledger: self.ledger.resolve(&self.trust.domain, base)?,
+            ledger: self.ledger.resolve(&known, base)?,
+            trust_domain: domain,
             sinks: sinks::resolve(self.sinks, base)?,
             retention: self.retention.resolve()?,
             archive: retention::archive(self.archive, base)?,

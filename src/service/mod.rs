@@ -7,6 +7,8 @@ pub mod view;
 
 pub mod wanted;
 
+pub mod access;
+
 pub mod facts;
 
 pub mod recording;

@@ -61,6 +61,8 @@ pub enum Code {
     RecordUnavailable,
     /// A sink of the record is farther behind than it may be; nothing happened.
     SinkBacklog,
+    /// Our own identity or trust bundle is out of date; nothing happened.
+    IdentityStale,
     /// The upstream could not be reached or answered outside its limits.
     UpstreamFailed,
     /// The upstream did not answer in time.
@@ -71,7 +73,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::RequestMalformed,
         Self::SchemaViolation,
         Self::RequestTooLarge,
@@ -97,6 +99,7 @@ impl Code {
         Self::Busy,
         Self::RecordUnavailable,
         Self::SinkBacklog,
+        Self::IdentityStale,
         Self::UpstreamFailed,
         Self::UpstreamTimeout,
         Self::Internal,
@@ -130,6 +133,7 @@ impl Code {
             Self::Busy => "busy",
             Self::RecordUnavailable => "record_unavailable",
             Self::SinkBacklog => "sink_backlog",
+            Self::IdentityStale => "identity_stale",
             Self::UpstreamFailed => "upstream_failed",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::Internal => "internal",

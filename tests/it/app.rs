@@ -116,6 +116,24 @@ impl TestApp {
         self.caller(name, At::Broker)
     }
 
+    /// A client of AgentAuth with an SVID of another trust domain; it trusts ours.
+    pub fn foreign(&self, name: &str) -> Caller {
+        self.of_foreign_domain(name, At::AgentAuth)
+    }
+
+    /// The same for the broker.
+    pub fn foreign_to_broker(&self, name: &str) -> Caller {
+        self.of_foreign_domain(name, At::Broker)
+    }
+
+    fn of_foreign_domain(&self, name: &str, at: At) -> Caller {
+        let (door, address) = match at {
+            At::AgentAuth => (&self.config.agentauth.as_ref().unwrap().door, self.addresses.agentauth),
+            At::Broker => (&self.config.broker.as_ref().unwrap().door, self.addresses.broker),
+        };
+        Caller::foreign(&self.config, &self.home().path("svids").join(name), &door.spiffe_id, address.unwrap())
+    }
+
     /// Who has the SVID of this name.
     pub fn id_of(&self, name: &str) -> SpiffeId {
         self.to_issuer(name).id()

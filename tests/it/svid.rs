@@ -18,7 +18,7 @@ use atb::adapters::dev_identity::KeyKind;
 use atb::adapters::http::client::ClientError;
 use atb::adapters::http::server::{ConnectionLimits, serve_plain};
 use atb::adapters::pem::{KeyPermissions, write_private};
-use atb::adapters::tls::{IdentityError, SvidSource, client_config, provider};
+use atb::adapters::tls::{IdentityError, SvidFiles, SvidSource, client_config, provider};
 use atb::domain::spiffe::{Purpose, TrustBundle};
 use atb::service::ports::Clock as _;
 use axum::Router;
@@ -160,12 +160,18 @@ async fn a_renewed_svid_is_used_once_it_is_good_and_the_old_one_until_then() {
     };
     renew(HOUR);
     let trust = world.trust.load();
-    let source = SvidSource::load(&svid, &key, KeyPermissions::OwnerOnly, Purpose::Client, &trust, now).unwrap();
+    let files = SvidFiles {
+        svid: svid.clone(),
+        key: key.clone(),
+        permissions: KeyPermissions::OwnerOnly,
+        purpose: Purpose::Client,
+    };
+    let source = SvidSource::holding(files.read(&trust, now).unwrap());
     std::fs::write(&svid, "half written").unwrap();
-    assert!(source.reload(&trust, now).is_err());
+    assert!(files.read(&trust, now).is_err());
     assert_eq!(source.current().svid().expires_at(), now.truncate_to_secs().plus(HOUR));
     renew(2 * HOUR);
-    source.reload(&trust, now).unwrap();
+    source.replace(files.read(&trust, now).unwrap());
     assert_eq!(source.current().svid().expires_at(), now.truncate_to_secs().plus(2 * HOUR));
 }
 

@@ -1,5 +1,6 @@
 //! The doors: accept and identify, route, limit, translate. Handlers translate and never decide.
 
+pub mod access;
 pub mod agentauth;
 pub mod audit;
 mod body;

@@ -43,7 +43,9 @@ pub fn status(code: Code) -> StatusCode {
         Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Code::UpstreamFailed => StatusCode::BAD_GATEWAY,
-        Code::Busy | Code::RecordUnavailable | Code::SinkBacklog => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Busy | Code::RecordUnavailable | Code::SinkBacklog | Code::IdentityStale => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
     }
 }
@@ -76,6 +78,7 @@ pub fn title(code: Code) -> &'static str {
         Code::Busy => "Too busy",
         Code::RecordUnavailable => "The record is not available",
         Code::SinkBacklog => "The record does not reach its receivers",
+        Code::IdentityStale => "Our own identity is out of date",
         Code::UpstreamFailed => "The upstream failed",
         Code::UpstreamTimeout => "The upstream did not answer in time",
         Code::Internal => "Internal error",
@@ -141,7 +144,10 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if matches!(refusal.code, Code::TooManyRequests | Code::Busy | Code::RecordUnavailable | Code::SinkBacklog) {
+        if matches!(
+            refusal.code,
+            Code::TooManyRequests | Code::Busy | Code::RecordUnavailable | Code::SinkBacklog | Code::IdentityStale
+        ) {
             headers.insert(RETRY_AFTER, HeaderValue::from(refusal.retry_after.unwrap_or(1)));
         }
         if let Some(challenge) = www_authenticate(&refusal) {

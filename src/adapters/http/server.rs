@@ -3,8 +3,9 @@
 //! Handlers find the caller as the request extension [`Peer`]; there is no other source of identity. This file decides
 //! nothing about who may do what, and renders no problem documents.
 //!
-//! INVARIANT: no request is served on a connection whose SVID has expired. A timer closes the connection in good
-//! order; a check at each request holds even when the clock was moved meanwhile.
+//! INVARIANT: no request is served on a connection whose SVID has expired, or whose authority was taken out of the
+//! bundle since. A timer closes the connection in good order; a check at each request holds even when the clock was
+//! moved meanwhile.
 //!
 //! Everything is bounded: connections, those of one identity, handshakes at once and their time, header size and time,
 //! streams, writes that wait, age. HTTP/1.1 goes through [`super::strict_h1`] first. The plain door is for the operations
@@ -103,6 +104,8 @@ pub struct Mtls {
     pub on_handshake_error: HandshakeErrorHook,
     /// How many connections one identity may have.
     pub fairness: Arc<Fairness>,
+    /// Why no handshake is made at the moment: our own identity is out of date. A reason of a closed list.
+    pub closed: Arc<dyn Fn() -> Option<&'static str> + Send + Sync>,
 }
 
 /// Serves `app` over mTLS until `shutdown` is true or dropped, then lets requests in flight finish.
@@ -194,6 +197,9 @@ async fn mtls_connection(
     turns: Arc<Semaphore>,
     shutdown: watch::Receiver<bool>,
 ) {
+    if let Some(reason) = (mtls.closed)() {
+        return (mtls.on_handshake_error)(address, reason);
+    }
     let handshake = async {
         // A handshake costs a signature: as many at once as were said, the rest in turn.
         let _turn = turns.acquire_owned().await;
@@ -217,7 +223,8 @@ async fn mtls_connection(
         Some(b"h2") => Protocol::Http2,
         _ => Protocol::Http1,
     };
-    serve_http(stream, protocol, Caller::Proven(Peer(svid), mtls.clock), app, limits, age, shutdown).await;
+    let caller = Caller::Proven(Peer(svid), mtls.clock, mtls.trust);
+    serve_http(stream, protocol, caller, app, limits, age, shutdown).await;
 }
 
 /// The identity of the connection; the handshake has proven possession of its key.
@@ -245,13 +252,14 @@ enum Protocol {
 enum Caller {
     /// Anybody who reaches the operations listener.
     Unknown,
-    /// The workload of this SVID, for as long as the clock says.
-    Proven(Peer, Arc<dyn Clock>),
+    /// The workload of this SVID, for as long as the clock says and its authority is trusted.
+    Proven(Peer, Arc<dyn Clock>, SharedTrust),
 }
 
-/// The SVID of the connection expired: the request gets no answer, the connection ends.
+/// The SVID of the connection expired, or nobody vouches for it any more: the request gets no answer, the connection
+/// ends.
 #[derive(Debug, thiserror::Error)]
-#[error("the SVID of this connection has expired")]
+#[error("the SVID of this connection is not good any more")]
 struct PeerExpired;
 
 async fn serve_http<S>(
@@ -285,8 +293,8 @@ async fn answer(
     caller: Caller,
     app: Router,
 ) -> Result<Response<Body>, Box<dyn Error + Send + Sync>> {
-    if let Caller::Proven(peer, clock) = caller {
-        if clock.now() > peer.0.expires_at() {
+    if let Caller::Proven(peer, clock, trust) = caller {
+        if clock.now() > peer.0.expires_at() || !trust.load().still_vouch_for(&peer.0) {
             return Err(PeerExpired.into());
         }
         request.extensions_mut().insert(peer);

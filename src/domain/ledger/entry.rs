@@ -72,6 +72,10 @@ pub enum EventType {
     LedgerArchived,
     /// Salts and clear values of some entries were erased; the entries stay.
     OpeningsErased,
+    /// Our SVID or a trust bundle was replaced, or the doors opened again.
+    IdentityRotated,
+    /// A trust bundle or our SVID is out of date and not relied on any more.
+    IdentityStale,
     /// The service started; its configuration's digest is in `detail`.
     ServiceStarted,
     /// The service stopped in order.
@@ -80,7 +84,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of this enum.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::PoaIssued,
         Self::PoaIssuedDualControl,
         Self::PoaChallengeCreated,
@@ -107,6 +111,8 @@ impl EventType {
         Self::SinkCaughtUp,
         Self::LedgerArchived,
         Self::OpeningsErased,
+        Self::IdentityRotated,
+        Self::IdentityStale,
         Self::ServiceStarted,
         Self::ServiceStopped,
     ];
@@ -145,6 +151,8 @@ impl EventType {
             Self::SinkCaughtUp => "sink_caught_up",
             Self::LedgerArchived => "ledger_archived",
             Self::OpeningsErased => "openings_erased",
+            Self::IdentityRotated => "identity_rotated",
+            Self::IdentityStale => "identity_stale",
             Self::ServiceStarted => "service_started",
             Self::ServiceStopped => "service_stopped",
         }

@@ -69,6 +69,18 @@ impl TrustBundles {
         self.by_domain.get(domain)
     }
 
+    /// All bundles.
+    pub fn iter(&self) -> impl Iterator<Item = &TrustBundle> {
+        self.by_domain.values()
+    }
+
+    /// Whether who vouched for `svid` when it was verified is still trusted to. Not a verification: times and the rest
+    /// of the chain are not looked at again.
+    pub fn still_vouch_for(&self, svid: &VerifiedSvid) -> bool {
+        let vouches = |bundle: &TrustBundle| bundle.has_authority(svid.authority());
+        self.by_domain.get(svid.id().trust_domain_name()).is_some_and(vouches)
+    }
+
     /// Says whether an authority of the SVID's own trust domain vouches for it at `now`.
     ///
     /// # Errors
@@ -113,6 +125,7 @@ pub struct TrustBundle {
 
 #[derive(Debug, Clone)]
 struct Authority {
+    der: CertificateDer<'static>,
     anchor: TrustAnchor<'static>,
     key: Sha256Digest,
     validity: Validity,
@@ -215,6 +228,38 @@ impl TrustBundle {
         self.valid_at(now).map(|authority| authority.validity.not_after).max()
     }
 
+    /// The authorities' certificates.
+    pub fn certificates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.authorities.iter().map(|authority| &authority.der)
+    }
+
+    /// How many authorities there are.
+    pub fn len(&self) -> usize {
+        self.authorities.len()
+    }
+
+    /// Never: a bundle has an authority by construction.
+    pub fn is_empty(&self) -> bool {
+        self.authorities.is_empty()
+    }
+
+    /// Whether the authority with this key ([`VerifiedSvid::authority`]) is one of them.
+    pub fn has_authority(&self, key: Sha256Digest) -> bool {
+        self.authorities.iter().any(|authority| authority.key == key)
+    }
+
+    /// The same for the same authorities, in whatever order they come.
+    pub fn fingerprint(&self) -> Sha256Digest {
+        let line = |authority: &Authority| {
+            let Validity { not_before, not_after } = authority.validity;
+            format!("{} {} {}\n", authority.key, not_before.as_secs(), not_after.as_secs())
+        };
+        let mut lines: Vec<_> = self.authorities.iter().map(line).collect();
+        lines.sort();
+        lines.dedup();
+        Sha256Digest::of(lines.concat().as_bytes())
+    }
+
     fn valid_at(&self, now: Timestamp) -> impl Iterator<Item = &Authority> {
         self.authorities.iter().filter(move |authority| authority.validity.contains(now))
     }
@@ -254,7 +299,7 @@ impl Authority {
     fn read(der: &CertificateDer<'_>, domain: &TrustDomain) -> Result<Self, SvidError> {
         let validity = x509::check_authority(der, domain)?;
         let anchor = anchor_from_trusted_cert(der).map_err(|_| SvidError::Malformed)?.to_owned();
-        Ok(Self { anchor, key: x509::key_digest(der)?, validity })
+        Ok(Self { der: der.clone().into_owned(), anchor, key: x509::key_digest(der)?, validity })
     }
 }
 

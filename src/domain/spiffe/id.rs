@@ -1,6 +1,7 @@
 //! SPIFFE IDs and trust domains, by the grammar of the SPIFFE-ID standard §2 (strict: what is not in it is refused,
 //! upper case and percent-encoding included).
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -39,6 +40,12 @@ pub struct TrustDomain(String);
 impl TrustDomain {
     /// The name without scheme.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for TrustDomain {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

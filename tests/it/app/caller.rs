@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use atb::adapters::clock::SystemClock;
 use atb::adapters::http::client::MtlsClient;
-use atb::adapters::pem::KeyPermissions;
+use atb::adapters::pem::{self, KeyPermissions};
 use atb::adapters::tls::{SvidSource, client_config};
 use atb::cli::client::trust;
 use atb::config::Config;
-use atb::domain::spiffe::{Purpose, SpiffeId};
+use atb::domain::spiffe::{Purpose, SpiffeId, TrustBundles, TrustDomain, UnverifiedSvid};
 use atb::service::ports::Clock as _;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use rustls::pki_types::ServerName;
@@ -36,10 +36,29 @@ impl Caller {
         let (svid, key) = (folder.join("svid.pem"), folder.join("key.pem"));
         let now = SystemClock.now();
         let source = SvidSource::load(&svid, &key, KeyPermissions::OwnerOnly, Purpose::Client, &trust.load(), now);
-        let identity = Arc::new(source.unwrap());
-        let url = format!("https://{address}");
-        let clock = Arc::new(SystemClock);
+        Self::with(config, Arc::new(source.unwrap()), key, expected, address)
+    }
+
+    /// The same for an identity that nobody here vouches for: it is its own business who does.
+    pub(super) fn foreign(config: &Config, folder: &Path, expected: &SpiffeId, address: SocketAddr) -> Self {
+        let (svid, key) = (folder.join("svid.pem"), folder.join("key.pem"));
+        let authority = pem::read_bundle(&folder.join("authority.pem"), foreign_domain(&svid)).unwrap();
+        let now = SystemClock.now();
+        let own = TrustBundles::from(authority);
+        let source = SvidSource::load(&svid, &key, KeyPermissions::OwnerOnly, Purpose::Client, &own, now).unwrap();
+        Self::with(config, Arc::new(source), key, expected, address)
+    }
+
+    fn with(
+        config: &Config,
+        identity: Arc<SvidSource>,
+        key: PathBuf,
+        expected: &SpiffeId,
+        address: SocketAddr,
+    ) -> Self {
+        let (trust, clock) = (trust(config).unwrap(), Arc::new(SystemClock));
         let tls = client_config(identity.clone(), trust.clone(), clock.clone(), expected.clone()).unwrap();
+        let url = format!("https://{address}");
         let http = MtlsClient::new(identity.clone(), trust, clock, expected.clone(), &url).unwrap();
         Self { http, tls: Arc::new(tls), address, identity, key }
     }
@@ -113,6 +132,11 @@ impl Caller {
         }
         self.send(method, path, &headers, body.map(|b| b.to_string().into_bytes()).unwrap_or_default()).await
     }
+}
+
+fn foreign_domain(svid: &Path) -> TrustDomain {
+    let chain = pem::read_certificates(svid).unwrap();
+    UnverifiedSvid::parse(&chain).unwrap().claimed_id().trust_domain()
 }
 
 /// A whole answer.

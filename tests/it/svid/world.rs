@@ -117,7 +117,8 @@ impl Door {
         let clock: Arc<dyn Clock> = world.clock.clone();
         let tls = server_config(identity, trust.clone(), clock.clone()).unwrap();
         let (stop, stopped) = watch::channel(false);
-        let mtls = Mtls { tls, trust, clock, on_handshake_error, fairness: Arc::default() };
+        let closed = Arc::new(|| None);
+        let mtls = Mtls { tls, trust, clock, on_handshake_error, fairness: Arc::default(), closed };
         let task = tokio::spawn(serve_mtls(listener, mtls, app, limits, stopped));
         Self { address, failures, stop, task }
     }

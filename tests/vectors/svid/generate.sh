@@ -84,6 +84,9 @@ uri query 'spiffe://atb.dev/agent/procurement?admin=1'
 uri fragment 'spiffe://atb.dev/agent/procurement\\#admin'
 uri percent-encoded spiffe://atb.dev/agent%2fprocurement
 uri dot-dot spiffe://atb.dev/agent/../approver/alice
+uri dot spiffe://atb.dev/agent/./procurement
+uri no-trust-domain spiffe:///agent/procurement
+uri trust-domain-too-long "spiffe://$(head -c 256 /dev/zero | tr '\0' a)/agent"
 uri empty-segment spiffe://atb.dev//agent
 uri trailing-slash spiffe://atb.dev/agent/
 uri no-path spiffe://atb.dev
