@@ -46,6 +46,8 @@ pub struct Raw {
     retention: retention::RawRetention,
     archive: Option<object_store::RawObjectStore>,
     #[serde(default)]
+    api: RawApi,
+    #[serde(default)]
     legal: RawLegal,
     #[serde(default)]
     ledger: ledger::RawLedger,
@@ -116,6 +118,13 @@ struct RawBroker {
     allow_unmandated_low_risk: bool,
     #[serde(default)]
     data_api: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawApi {
+    #[serde(default)]
+    readers: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -283,6 +292,7 @@ impl Raw {
             broker,
             tickets: tickets::resolve(self.tickets, base)?,
             notify: self.notify.resolve(base)?,
+            api_readers: ours("api.readers", &self.api.readers)?,
             legal_officers: ours("legal.officers", &self.legal.officers)?,
             auditors: ours("ledger.auditors", &self.ledger.auditors)?,
             ledger: self.ledger.resolve(&self.trust.domain, base)?,
