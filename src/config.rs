@@ -75,7 +75,7 @@ pub enum ConfigError {
 }
 
 /// Every key, as `section.key`. A test holds it against [`Raw`].
-pub const KEYS: [&str; 75] = [
+pub const KEYS: [&str; 76] = [
     "dev",
     "environment",
     "trust.domain",
@@ -128,6 +128,7 @@ pub const KEYS: [&str; 75] = [
     "notify.retry_seconds",
     "notify.max_age_seconds",
     "notify.endpoints",
+    "api.readers",
     "legal.officers",
     "ledger.auditors",
     "ledger.readers",
@@ -194,6 +195,8 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// Where they go then, if it is a bucket.
     pub archive: Option<ObjectStoreConfig>,
+    /// Who may read the description of the API, at both doors.
+    pub api_readers: Vec<SpiffeId>,
     /// Who may withdraw legal grounds, at both doors.
     pub legal_officers: Vec<SpiffeId>,
     /// Who may read the record, at both doors.

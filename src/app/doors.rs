@@ -46,6 +46,7 @@ pub(super) async fn open(
 ) -> anyhow::Result<Opened> {
     let log = Transparency::new(core.config.ledger.readers.clone(), core.sqlite.clone());
     let log = Arc::new(LogReading::new(log));
+    let api_readers: Arc<[_]> = core.config.api_readers.clone().into();
     let mut issuer = None;
     let mut keys = None;
     let mut agentauth_door = None;
@@ -56,6 +57,7 @@ pub(super) async fn open(
             issuer: Arc::clone(&made),
             withdrawals: Arc::clone(&core.withdrawn),
             audit: Arc::clone(&core.audit),
+            api_readers: Arc::clone(&api_readers),
             log: Arc::clone(&log),
             keys: Arc::clone(&published),
             streams,
@@ -81,7 +83,7 @@ pub(super) async fn open(
         let withdrawals = Arc::clone(&core.withdrawn);
         let audit = Arc::clone(&core.audit);
         let (fairness, in_flight) = (Arc::clone(&core.fairness), in_flight.clone());
-        let state = BrokerDoor { broker: made, withdrawals, audit, log, upstreams, fairness, in_flight };
+        let state = BrokerDoor { broker: made, withdrawals, audit, api_readers, log, upstreams, fairness, in_flight };
         let app = broker::router(state);
         let door = &core.config.broker.as_ref().context("the configuration has no [broker]")?.door;
         broker_door = Some(bind(core, door, app, "broker", handshakes).await?);

@@ -139,6 +139,17 @@ impl CallDirectory for Routes {
         })
     }
 
+    fn method_of(&self, connector: &ConnectorId, path: &CallPath, act: &str) -> Result<Method, NotACall> {
+        let upstreams = self.0.load();
+        let methods = upstreams.connectors.find(connector.as_str()).map(|found| found.methods_of(path, act));
+        let refused = |code, detail: &str| NotACall { code, pointer: String::new(), detail: detail.to_owned() };
+        match methods.unwrap_or_default().as_slice() {
+            [method] => Ok(*method),
+            [] => Err(refused("unknown_route", "no route of the connector is this act at this path")),
+            _ => Err(refused("ambiguous_action", "several methods are this act at this path; name the method")),
+        }
+    }
+
     fn may_ask(&self, connector: &ConnectorId, workload: &SpiffeId) -> bool {
         self.0.load().connectors.find(connector.as_str()).is_some_and(|found| found.admits(workload))
     }

@@ -51,6 +51,8 @@ pub struct Raw {
     retention: retention::RawRetention,
     archive: Option<object_store::RawObjectStore>,
     #[serde(default)]
+    api: RawApi,
+    #[serde(default)]
     legal: RawLegal,
     #[serde(default)]
     ledger: ledger::RawLedger,
@@ -119,6 +121,13 @@ struct RawBroker {
     require_signed_connectors: Option<bool>,
     #[serde(default = "default_connectors_poll")]
     connectors_poll_seconds: u64,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawApi {
+    #[serde(default)]
+    readers: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -318,6 +327,7 @@ impl Raw {
             tickets: tickets::resolve(self.tickets, base)?,
             notify: self.notify.resolve(base)?,
             trust,
+            api_readers: ours("api.readers", &self.api.readers)?,
             legal_officers: ours("legal.officers", &self.legal.officers)?,
             auditors: ours("ledger.auditors", &self.ledger.auditors)?,
             ledger: self.ledger.resolve(&known, base)?,

@@ -19,6 +19,7 @@ mod officer;
 mod policy_data;
 mod thief;
 mod ticket_system;
+mod workload;
 
 use std::collections::BTreeSet;
 
@@ -83,6 +84,7 @@ fn the_document_and_the_tests_are_the_same_list() {
         include_str!("compromise_matrix/officer.rs"),
         include_str!("compromise_matrix/policy_data.rs"),
         include_str!("compromise_matrix/ticket_system.rs"),
+        include_str!("compromise_matrix/workload.rs"),
     ];
     let tests = sources.iter().flat_map(|source| source.split("#[tokio::test]\nasync fn ").skip(1));
     let written: BTreeSet<_> = tests.filter_map(|test| test.split('(').next()).collect();

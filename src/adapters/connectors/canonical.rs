@@ -79,6 +79,12 @@ impl Connector {
         Ok(matched.call(given.clone()))
     }
 
+    /// The methods that are `act` at `path`.
+    pub fn methods_of(&self, path: &CallPath, act: &str) -> Vec<Method> {
+        let is_it = |route: &&Arc<Route>| route.act.as_str() == act && route.path.matches(path).is_some();
+        self.routes.iter().filter(is_it).map(|route| route.method).collect()
+    }
+
     fn matching(self: &Arc<Self>, method: Method, path: CallPath) -> Result<MatchedRoute, CallRefused> {
         let found = self.routes.iter().filter(|route| route.method == method).find_map(|route| {
             let values = route.path.matches(&path)?;

@@ -20,6 +20,7 @@ use super::audit::{self, AuditDoor};
 use super::body;
 use super::leg::{self, LegDoor};
 use super::log::{self, LogDoor, LogReading};
+use super::openapi::{self, ApiDoor, Door};
 use super::problem::Problem;
 use super::queue;
 use super::queue_events::{self, Streams};
@@ -50,6 +51,8 @@ pub struct AgentAuth {
     pub withdrawals: Arc<LegWithdrawals>,
     /// The readers of the record.
     pub audit: Arc<AuditReads>,
+    /// The readers of the description of the API.
+    pub api_readers: Arc<[SpiffeId]>,
     /// The ledger, for its readers.
     pub log: Arc<LogReading>,
     /// The keys to publish.
@@ -78,6 +81,7 @@ pub fn router(state: AgentAuth) -> Router {
         .merge(audit::routes())
         .merge(report::routes())
         .merge(log::routes())
+        .merge(openapi::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(state.clone(), admit))
@@ -238,6 +242,7 @@ async fn configuration(State(state): State<AgentAuth>, Extension(Peer(peer)): Ex
         "log_checkpoint_endpoint": "/log/checkpoint",
         "log_cosigned_checkpoint_endpoint": "/log/checkpoint/cosigned",
         "log_tiles_endpoint": "/log/tile/",
+        "openapi_endpoint": "/openapi.json",
         "free_form_leg": bundle.workspace(&bundle.workspace_of(peer.id())).free_form_leg,
         "bundle": bundle.revision(),
     }))
@@ -277,6 +282,14 @@ impl LegDoor for AgentAuth {
 impl AuditDoor for AgentAuth {
     fn audit(&self) -> &AuditReads {
         &self.audit
+    }
+}
+
+impl ApiDoor for AgentAuth {
+    const DOOR: Door = Door::AgentAuth;
+
+    fn may_read_api(&self, caller: &VerifiedSvid) -> bool {
+        self.api_readers.contains(caller.id())
     }
 }
 

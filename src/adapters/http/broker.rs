@@ -20,21 +20,24 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::audit::{self, AuditDoor};
+use super::authzen;
 use super::body;
+use super::ext_authz;
 use super::fairness::{Fairness, Refused};
 use super::leg::{self, LegDoor};
 use super::log::{self, LogDoor, LogReading};
+use super::openapi::{self, ApiDoor, Door};
 use super::problem::Problem;
 use super::report;
 use super::server::Peer;
 use crate::adapters::connectors::{
-    CallEnd, CallFault, CallRefused, CircuitOpen, Connectors, Forward, NoPlace, Slot, Target, TooEarly, UpstreamPool,
-    trace_id,
+    CallEnd, CallFault, CallRefused, CircuitOpen, Connectors, Forward, MatchedRoute, NoPlace, Slot, Target, TooEarly,
+    UpstreamPool, trace_id,
 };
 use crate::domain::action::CallRequest;
 use crate::domain::id::Sha256Digest;
 use crate::domain::ledger::Outcome;
-use crate::domain::spiffe::SpiffeId;
+use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
 use crate::service::audit::AuditReads;
 use crate::service::broker::{Asked, Broker, CallInDoubt, CallOutcome, IncomingCall};
 use crate::service::refusal::{Code, Refusal};
@@ -68,6 +71,8 @@ pub struct BrokerDoor {
     pub withdrawals: Arc<LegWithdrawals>,
     /// The readers of the record.
     pub audit: Arc<AuditReads>,
+    /// The readers of the description of the API.
+    pub api_readers: Arc<[SpiffeId]>,
     /// The ledger, for its readers.
     pub log: Arc<LogReading>,
     /// The connectors.
@@ -123,18 +128,29 @@ impl AuditDoor for BrokerDoor {
     }
 }
 
+impl ApiDoor for BrokerDoor {
+    const DOOR: Door = Door::Broker;
+
+    fn may_read_api(&self, caller: &VerifiedSvid) -> bool {
+        self.api_readers.contains(caller.id())
+    }
+}
+
 /// The routes of the broker.
 pub fn router(state: BrokerDoor) -> Router {
     Router::new()
         .route("/c/{connector}/{*path}", any(call))
         .route("/v1/decide", post(decide))
         .route("/v1/data/{*path}", post(data).get(data_by_parameter))
+        .merge(authzen::routes())
+        .merge(ext_authz::routes(Arc::clone(&state.broker), Arc::clone(&state.upstreams)))
         .merge(leg::routes())
         .merge(audit::routes())
         .merge(report::routes())
         .merge(log::routes())
+        .merge(openapi::routes())
         .fallback(unknown)
-        .method_not_allowed_fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(state.clone(), admit))
         .with_state(state)
 }
@@ -195,7 +211,7 @@ fn in_time(upstreams: &Upstreams, parts: &Parts, agent: &SpiffeId) -> Result<(),
 }
 
 /// The mandate: one bearer token, or one `X-PoA-Token`, not both.
-fn credential<'h>(headers: &'h HeaderMap, caller: &str) -> Result<Option<&'h str>, Refusal> {
+pub(super) fn credential<'h>(headers: &'h HeaderMap, caller: &str) -> Result<Option<&'h str>, Refusal> {
     body::no_other_identity(headers, caller)?;
     let mut found = headers
         .get_all(AUTHORIZATION)
@@ -250,13 +266,18 @@ impl IncomingCall for Incoming {
     fn named(&self) -> Option<NamedCall> {
         let target = Target::of(&self.parts.uri).ok()?;
         let route = self.upstreams.connectors.find(target.connector)?.route(&self.parts.method, target.path).ok()?;
-        Some(NamedCall {
-            act: route.route().act.clone(),
-            connector: route.connector().name.clone(),
-            method: route.route().method,
-            path: route.path().clone(),
-            parameters: route.route().declared().map(ToString::to_string).collect(),
-        })
+        Some(named(&route))
+    }
+}
+
+/// A call by what its route alone says of it.
+pub(super) fn named(route: &MatchedRoute) -> NamedCall {
+    NamedCall {
+        act: route.route().act.clone(),
+        connector: route.connector().name.clone(),
+        method: route.route().method,
+        path: route.path().clone(),
+        parameters: route.route().declared().map(ToString::to_string).collect(),
     }
 }
 
@@ -397,5 +418,10 @@ fn no_store(mut response: Response) -> Response {
 
 async fn unknown(State(door): State<BrokerDoor>, Extension(Peer(peer)): Extension<Peer>) -> Problem {
     let refusal = Refusal::new(Code::NotFound, "nothing is here; calls go to /c/{connector}/{path}");
+    door.broker.refuse_at_door(peer.id(), refusal).await.into()
+}
+
+async fn wrong_method(State(door): State<BrokerDoor>, Extension(Peer(peer)): Extension<Peer>) -> Problem {
+    let refusal = Refusal::new(Code::MethodNotAllowed, "this path takes another method");
     door.broker.refuse_at_door(peer.id(), refusal).await.into()
 }

@@ -3,14 +3,17 @@
 pub mod access;
 pub mod agentauth;
 pub mod audit;
+mod authzen;
 mod body;
 pub mod broker;
 pub mod client;
 pub mod event_stream;
+mod ext_authz;
 pub mod fairness;
 pub mod gate;
 pub mod leg;
 pub mod log;
+pub mod openapi;
 pub mod ops;
 pub mod problem;
 mod queue;

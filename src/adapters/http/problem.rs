@@ -85,6 +85,11 @@ pub fn title(code: Code) -> &'static str {
     }
 }
 
+/// What went wrong inside is for the log; the caller gets the id to ask with.
+pub fn detail(refusal: &Refusal) -> &str {
+    if refusal.code == Code::Internal { "an internal error; see the log" } else { &refusal.detail }
+}
+
 /// The document of a refusal.
 pub fn document(refusal: &Refusal) -> Value {
     #[derive(Serialize)]
@@ -94,12 +99,9 @@ pub fn document(refusal: &Refusal) -> Value {
     }
     let code = refusal.code.as_str();
     let status = status(refusal.code);
-    // What went wrong inside is for the log; the caller gets the id to ask with.
-    let detail =
-        if refusal.code == Code::Internal { "an internal error; see the log" } else { refusal.detail.as_str() };
     let mut problem = json!({
         "type": format!("urn:atb:problem:{code}"), "title": title(refusal.code), "status": status.as_u16(),
-        "detail": detail, "code": code, "reason": refusal.reason,
+        "detail": detail(refusal), "code": code, "reason": refusal.reason,
     });
     if let Some(members) = problem.as_object_mut() {
         if let Some(id) = refusal.decision_id {

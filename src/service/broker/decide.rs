@@ -1,4 +1,7 @@
 //! `POST /v1/decide`: the same judgement for connectors and gateways that enforce by themselves.
+//!
+//! A [`Question`] is what every decision API asks in the end, whatever its wire form; [`Broker::answer`] is the one way
+//! to an answer.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,9 +12,11 @@ use crate::domain::catalogue::Tier;
 use crate::domain::id::{ConnectorId, DecisionId};
 use crate::domain::json::{self, Object};
 use crate::domain::ledger::{EventType, Subject};
+use crate::domain::mandate::{BoundMandate, ProvenApprovals, VerifiedMandate};
 use crate::domain::policy::Decision;
 use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
 use crate::domain::time::Timestamp;
+use crate::service::ports::NotACall;
 use crate::service::refusal::{Code, Refusal};
 
 /// The body of `POST /v1/decide`.
@@ -66,25 +71,79 @@ pub struct Answer {
     pub expires_at: Option<Timestamp>,
 }
 
+/// What a decision API asks, read from its wire form.
+#[derive(Debug, Clone)]
+pub(super) struct Question {
+    /// The mandate; a question without one is denied.
+    pub(super) token: Option<String>,
+    /// The agent, as the asking side verified it.
+    pub(super) agent: SpiffeId,
+    /// The upstream.
+    pub(super) connector: ConnectorId,
+    /// What is done there.
+    pub(super) verb: Verb,
+    /// The path behind the connector's name.
+    pub(super) path: CallPath,
+    /// Every parameter.
+    pub(super) params: Object,
+    /// Judge without spending the mandate.
+    pub(super) peek: bool,
+}
+
+/// What is done at a path.
+#[derive(Debug, Clone)]
+pub(super) enum Verb {
+    /// A method.
+    Method(Method),
+    /// An act, whose method the route table gives.
+    Act(String),
+}
+
+impl From<DecideRequest> for Question {
+    fn from(request: DecideRequest) -> Self {
+        let DecideRequest { token, request, agent, peek } = request;
+        let DescribedCall { connector, method, path, params } = request;
+        Self { token: Some(token), agent, connector, verb: Verb::Method(method), path, params, peek }
+    }
+}
+
 impl Broker {
     /// Judges a call that a connector describes. A denial is an answer, not an error.
     ///
     /// # Errors
     /// A refusal, on record, when the question itself is refused: not well-formed, or not the caller's to ask.
     pub async fn decide(&self, caller: &VerifiedSvid, body: &[u8]) -> Result<Answer, Refusal> {
-        let mut attempt = self.attempt(caller.id());
-        attempt.subject = Subject { caller: Some(caller.id().clone()), ..Subject::default() };
-        let request = match self.admit_question(caller, body) {
-            Ok(request) => request,
+        let question = json::parse_as::<DecideRequest>(body).map(Question::from).map_err(Refusal::from);
+        self.answer(self.asked_by(caller), caller, question).await
+    }
+
+    /// The story of a question that `caller` asks about somebody else's call.
+    pub(super) fn asked_by(&self, caller: &VerifiedSvid) -> Attempt {
+        let subject = Subject { caller: Some(caller.id().clone()), ..Subject::default() };
+        Attempt { subject, ..self.attempt(caller.id()) }
+    }
+
+    /// As [`Broker::decide`], for a question in whatever form it came.
+    pub(super) async fn answer(
+        &self,
+        mut attempt: Attempt,
+        caller: &VerifiedSvid,
+        question: Result<Question, Refusal>,
+    ) -> Result<Answer, Refusal> {
+        let admitted = question.and_then(|question| {
+            self.may_ask(&question.connector, caller)?;
+            Ok(question)
+        });
+        let question = match admitted {
+            Ok(question) => question,
             Err(refusal) => return Err(self.stopped(attempt, Stop::Refused(refusal)).await),
         };
-        attempt.subject.agent = Some(request.agent.clone());
-        attempt.workspace = self.ports.policy.bundle().workspace_of(&request.agent);
-        if request.peek {
+        self.note_agent(&mut attempt, &question.agent);
+        if question.peek {
             attempt.subject.detail.insert("peek".to_owned(), "true".to_owned());
         }
         let mut expires_at = None;
-        match self.try_decide(&mut attempt, &request, &mut expires_at).await {
+        match self.try_decide(&mut attempt, &question, &mut expires_at).await {
             Ok(decision) => Ok(Answer {
                 allow: true,
                 reason: decision.reason,
@@ -107,27 +166,32 @@ impl Broker {
         }
     }
 
-    fn admit_question(&self, caller: &VerifiedSvid, body: &[u8]) -> Result<DecideRequest, Refusal> {
-        let request: DecideRequest = json::parse_as(body)?;
-        if !self.ports.calls.may_ask(&request.request.connector, caller.id()) {
-            let detail = "you may not ask for decisions on this connector";
-            return Err(Refusal::because(Code::CallerNotAllowed, "connector_not_callers", detail));
+    /// Only a connector's own workloads ask about calls to it.
+    pub(super) fn may_ask(&self, connector: &ConnectorId, caller: &VerifiedSvid) -> Result<(), Refusal> {
+        if self.ports.calls.may_ask(connector, caller.id()) {
+            return Ok(());
         }
-        Ok(request)
+        let detail = "you may not ask for decisions on this connector";
+        Err(Refusal::because(Code::CallerNotAllowed, "connector_not_callers", detail))
+    }
+
+    /// Whose call it is that a decision is asked about.
+    pub(super) fn note_agent(&self, attempt: &mut Attempt, agent: &SpiffeId) {
+        attempt.subject.agent = Some(agent.clone());
+        attempt.workspace = self.ports.policy.bundle().workspace_of(agent);
     }
 
     async fn try_decide(
         &self,
         attempt: &mut Attempt,
-        request: &DecideRequest,
+        question: &Question,
         expires_at: &mut Option<Timestamp>,
     ) -> Result<Decision, Stop> {
-        let verified = self.verify(attempt, &request.token)?;
+        let verified = self.verify(attempt, presented(question.token.as_deref())?)?;
         *expires_at = Some(verified.claims().expires_at());
-        let mandate = verified.held_as_reported(&request.agent).map_err(|error| super::mandate_refused(&error))?;
-        let approvals = self.prove(&mandate)?;
-        let call = self.described(&request.request)?;
-        if !request.peek {
+        let (mandate, approvals) = self.held_as_reported(verified, &question.agent)?;
+        let call = self.described(question)?;
+        if !question.peek {
             return self.authorise(attempt, &mandate, &approvals, &call, false).await.map(|(decision, _)| decision);
         }
         // The place goes back at once: a question that spends nothing is not a call.
@@ -137,10 +201,35 @@ impl Broker {
         Ok(decision)
     }
 
-    fn described(&self, call: &DescribedCall) -> Result<CallRequest, Refusal> {
-        self.ports.calls.describe(&call.connector, call.method, &call.path, &call.params).map_err(|refused| {
+    /// The mandate and its approvals, proven; that `agent` holds it is the asking side's word.
+    pub(super) fn held_as_reported(
+        &self,
+        verified: VerifiedMandate,
+        agent: &SpiffeId,
+    ) -> Result<(BoundMandate, ProvenApprovals), Refusal> {
+        let mandate = verified.held_as_reported(agent).map_err(|error| super::mandate_refused(&error))?;
+        let approvals = self.prove(&mandate)?;
+        Ok((mandate, approvals))
+    }
+
+    fn described(&self, question: &Question) -> Result<CallRequest, Refusal> {
+        let Question { connector, path, params, .. } = question;
+        let refused = |refused: NotACall| {
             let pointer = format!("/request{}", refused.pointer);
             Refusal::because(Code::CallRefused, refused.code, refused.detail.clone()).at(pointer, refused.detail)
-        })
+        };
+        let method = match &question.verb {
+            Verb::Method(method) => *method,
+            Verb::Act(act) => self.ports.calls.method_of(connector, path, act).map_err(refused)?,
+        };
+        self.ports.calls.describe(connector, method, path, params).map_err(refused)
     }
+}
+
+/// The mandate that came with a question about somebody else's call.
+pub(super) fn presented(token: Option<&str>) -> Result<&str, Refusal> {
+    token.ok_or_else(|| {
+        let refusal = Refusal::new(Code::CredentialMissing, "no mandate came with the call");
+        refusal.missing(vec!["mandate".to_owned()], None)
+    })
 }

@@ -4,9 +4,11 @@
 //! [`Broker::enforce`] is the only way to a [`Permit`], and a connector is called only with one. All refusals come
 //! before the burn; after it there is exactly one decision entry and, later, exactly one outcome entry.
 
+mod authzen;
 mod counters;
 mod data;
 mod decide;
+mod gateway;
 mod permit;
 mod unmandated;
 
@@ -32,9 +34,11 @@ use crate::domain::policy::{Decision, Environment, PlatformFacts, PolicyInput};
 use crate::domain::spiffe::{SpiffeId, TrustBundles, VerifiedSvid};
 use crate::domain::time::Timestamp;
 
+pub use authzen::{AllEvaluated, Evaluated, MAX_EVALUATIONS};
 use counters::{Reservation, SharedCounters};
 pub use data::{Asked, DataAnswer};
 pub use decide::{Answer, DecideRequest};
+pub use gateway::{GatewayCall, Passage};
 pub use permit::{CallInDoubt, CallOutcome, Permit};
 
 /// What the broker stands on.

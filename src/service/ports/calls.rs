@@ -30,6 +30,12 @@ pub trait CallDirectory: Send + Sync {
         params: &Object,
     ) -> Result<CallRequest, NotACall>;
 
+    /// The one method by which `act` is done at `path`, for those who name acts and not methods.
+    ///
+    /// # Errors
+    /// When no route says so, or more than one.
+    fn method_of(&self, connector: &ConnectorId, path: &CallPath, act: &str) -> Result<Method, NotACall>;
+
     /// Whether `workload` may ask for decisions on calls to `connector`.
     fn may_ask(&self, connector: &ConnectorId, workload: &SpiffeId) -> bool;
 }

@@ -84,6 +84,28 @@ impl Caller {
         }
     }
 
+    /// Where it knocks.
+    pub fn base(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// A channel for gRPC: HTTP/2 over a connection of its own.
+    pub async fn grpc(&self) -> tonic::transport::Channel {
+        let mut tls = (*self.tls).clone();
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        let (tls, address) = (TlsConnector::from(Arc::new(tls)), self.address);
+        let connect = tower::service_fn(move |_: axum::http::Uri| {
+            let tls = tls.clone();
+            async move {
+                let name = ServerName::try_from(address.ip().to_string()).unwrap();
+                let stream = tls.connect(name, TcpStream::connect(address).await?).await?;
+                Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(stream))
+            }
+        });
+        let endpoint = tonic::transport::Endpoint::try_from(self.base()).unwrap();
+        endpoint.connect_with_connector(connect).await.unwrap()
+    }
+
     /// The status of a request that may not get an answer at all.
     pub async fn try_get(&self, path: &str) -> Result<u16, String> {
         let answer = self.http.request(Method::GET, path, HeaderMap::new(), Vec::new()).await;

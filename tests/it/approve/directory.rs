@@ -50,6 +50,10 @@ impl CallDirectory for NoCalls {
         Err(NotACall { code: "unknown_route", pointer: String::new(), detail: "none".to_owned() })
     }
 
+    fn method_of(&self, _: &ConnectorId, _: &CallPath, _: &str) -> Result<Method, NotACall> {
+        Err(NotACall { code: "unknown_route", pointer: String::new(), detail: "none".to_owned() })
+    }
+
     fn may_ask(&self, _: &ConnectorId, _: &SpiffeId) -> bool {
         false
     }
