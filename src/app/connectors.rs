@@ -71,7 +71,7 @@ pub(super) fn load(
     }
     let pool = match mode.broker() {
         true => {
-            let ours = ours(config, part, &connectors, trust)?;
+            let ours = ours(part, &connectors, trust)?;
             before.map_or(&UpstreamPool::default(), |before| &before.pool).succeed(&connectors, ours.as_ref())?
         }
         false => UpstreamPool::default(),
@@ -98,18 +98,13 @@ fn signed_off(
 }
 
 /// Our own identity, where an upstream wants to see it.
-fn ours(
-    config: &Config,
-    part: &BrokerConfig,
-    connectors: &Connectors,
-    trust: &SharedTrust,
-) -> Result<Option<OurIdentity>, Refused> {
+fn ours(part: &BrokerConfig, connectors: &Connectors, trust: &SharedTrust) -> Result<Option<OurIdentity>, Refused> {
     if !connectors.iter().any(|connector| connector.tls.shows_our_svid()) {
         return Ok(None);
     }
     let clock = Arc::new(crate::adapters::clock::SystemClock);
-    let svid = parts::svid(&part.door, trust, clock.as_ref())
-        .map_err(|error| Refused::Identity(format!("{}: {error:#}", config.trust_domain)))?;
+    let svid = parts::svid(&part.door, trust, clock.as_ref());
+    let svid = svid.map_err(|error| Refused::Identity(format!("{error:#}")))?;
     Ok(Some(OurIdentity { svid: Arc::new(svid), trust: Arc::clone(trust), clock }))
 }
 
