@@ -6,6 +6,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::app::{AGENT, TestApp};
 
+/// Names and values in the order in which they are sent.
+type Fields<'f> = Vec<(&'f [u8], &'f [u8])>;
+
 /// What came back on the one stream.
 #[derive(Debug, PartialEq, Eq)]
 enum Ended {
@@ -90,7 +93,7 @@ async fn a_request_in_frames_with_two_readings_reaches_nobody() {
         fields[at] = (name, value);
         fields
     };
-    let cases: Vec<(&str, Vec<(&[u8], &[u8])>)> = vec![
+    let cases: Vec<(&str, Fields<'_>)> = vec![
         ("two paths", [&[path], &good[..]].concat()),
         ("two methods", [&[(&b":method"[..], &b"DELETE"[..])], &good[..]].concat()),
         ("two authorities", [&[(&b":authority"[..], &b"other"[..])], &good[..]].concat()),
