@@ -143,8 +143,9 @@ impl App {
         let clock = Arc::new(SystemClock);
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let gate = Arc::new(policy::Gate::new(&config, exe.to_owned(), mode.agentauth())?);
-        let (identities, sources) = identity::open(&config, mode).await?;
+        identity::check_bundle(&config, mode)?;
         let upstreams = parts::upstreams(&config)?;
+        let (identities, sources) = identity::open(&config, mode).await?;
         let webhooks = match mode.agentauth() {
             true => Some(Arc::new(Webhooks::new(&config.notify, config.dev)?)),
             false => None,
