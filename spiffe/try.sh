@@ -83,25 +83,32 @@ spire-server bundle show -socketPath ./partner.sock -format spiffe > dev/partner
 cat "$HERE/federation/atb.toml" >> dev/atb.toml
 
 say "ATB on the Workload API"
-python3 - <<'PYTHON'
-import re
+read -r ISSUER BROKER OPS ERP < <(python3 -c '
+import socket
+held = [socket.socket() for _ in range(4)]
+for one in held: one.bind(("127.0.0.1", 0))
+print(*(one.getsockname()[1] for one in held))')
+python3 - "$ISSUER" "$BROKER" "$OPS" "$ERP" <<'PYTHON'
+import re, sys
+issuer, broker, ops, erp = sys.argv[1:]
 path = "dev/atb.toml"
 text = open(path).read()
 text = re.sub(r'svid = "svids/.*\nkey = "svids/.*\n', "", text)
 text = text.replace('[trust]\n', '[trust]\nsource = "workload_api"\nmax_age_seconds = 60\n')
-text = text.replace('127.0.0.1:8443', '127.0.0.1:18443').replace('127.0.0.1:8444', '127.0.0.1:18444')
-text = text.replace('127.0.0.1:9464', '127.0.0.1:19464').replace('127.0.0.1:9000', '127.0.0.1:19000')
+for shipped, free in [("8443", issuer), ("8444", broker), ("9464", ops), ("9000", erp)]:
+    text = text.replace(f"127.0.0.1:{shipped}", f"127.0.0.1:{free}")
 open(path, "w").write(text)
 path = "dev/connectors/erp.toml"
-text = open(path).read().replace('127.0.0.1:9000', '127.0.0.1:19000')
+text = open(path).read().replace("127.0.0.1:9000", f"127.0.0.1:{erp}")
 open(path, "w").write(text)
 PYTHON
 export SPIFFE_ENDPOINT_SOCKET="unix://$DIR/agent.sock"
 export ATB_HOME="$DIR/dev"
 "$ATB" config check --config dev/atb.toml
-run erp "$ATB" demo --erp 127.0.0.1:19000
+run erp "$ATB" demo --erp "127.0.0.1:$ERP"
 run atb "$ATB" serve --dev --config dev/atb.toml
-ready() { python3 -c 'import urllib.request as u; u.urlopen("http://127.0.0.1:19464/ready", timeout=5)'; }
+ops() { python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=10).read().decode())' "http://127.0.0.1:$OPS/$1"; }
+ready() { ops ready; }
 until_ok 300 ready
 grep -c CERTIFICATE dev/trust/bundle.pem > /dev/null && echo "ready; dev/trust/bundle.pem is the copy of the bundle"
 
@@ -128,7 +135,7 @@ for path in agentauth broker; do
   spire-server entry update -socketPath ./server.sock -entryID "$id" -parentID spiffe://atb.dev/node/one \
     -spiffeID "spiffe://atb.dev/$path" -selector "unix:uid:$(id -u)" -x509SVIDTTL 60 > /dev/null
 done
-metric() { python3 -c 'import sys,urllib.request as u; print(*[l for l in u.urlopen("http://127.0.0.1:19464/metrics").read().decode().splitlines() if l.startswith(sys.argv[1])], sep="\n")' "$1"; }
+metric() { ops metrics | grep "^$1"; }
 renewed() { metric 'atb_identity_rotations_total{kind="svid"}' | grep -Eq ' ([2-9]|[0-9]{2,})$'; }
 until_ok 120 renewed
 metric 'atb_svid_expires_in_seconds'
@@ -148,12 +155,12 @@ kept() { [ -s dev/data/federation/partner.example.json ]; }
 until_ok 60 kept
 spire-server x509 mint -socketPath ./partner.sock -spiffeID spiffe://partner.example/agent/buyer -write . > /dev/null
 ask() { # PATH: as the partner's agent; status and reason
-  python3 - "$1" <<'PYTHON'
+  python3 - "$1" "$ISSUER" <<'PYTHON'
 import http.client, json, ssl, sys
 tls = ssl.create_default_context()
 tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE  # the service has an SVID and no host name
 tls.load_cert_chain("svid.pem", "key.pem")
-door = http.client.HTTPSConnection("127.0.0.1", 18443, context=tls, timeout=10)
+door = http.client.HTTPSConnection("127.0.0.1", int(sys.argv[2]), context=tls, timeout=10)
 door.request("GET", sys.argv[1])
 answer = door.getresponse()
 print(answer.status, json.loads(answer.read()).get("reason", "ok"))

@@ -15,7 +15,7 @@ use super::{Core, Mode};
 use crate::adapters::clock::{SystemClock, SystemEntropy};
 use crate::adapters::identity::{
     BundleEndpoint, EndpointProfile, EndpointSetup, FederatedFile, FileSource, Identities, IdentitySettings,
-    KeptBundles, News, Stale, Tell, WorkloadApi,
+    KeptBundles, News, Refused, Stale, Tell, WorkloadApi,
 };
 use crate::adapters::pem;
 use crate::config::{Config, Door, FederationConfig, FederationSource};
@@ -60,7 +60,7 @@ pub(super) async fn open(config: &Config, mode: Mode) -> anyhow::Result<(Arc<Ide
         }
         None => {
             let files = file_source(config, &doors);
-            let identities = accept(files.read()?)?;
+            let identities = accept(files.read()?).map_err(|refused| in_file(refused, &doors))?;
             if let Some(jwt) = files.read_jwt()? {
                 identities.offer_jwt(jwt);
             }
@@ -117,6 +117,16 @@ fn file_source(config: &Config, doors: &[Door]) -> FileSource {
     }
 }
 
+/// Refuses a trust bundle in a file before anything that rests on it.
+pub(super) fn check_bundle(config: &Config, mode: Mode) -> anyhow::Result<()> {
+    if config.trust.workload_api.is_some() {
+        return Ok(());
+    }
+    let bundle = pem::read_bundle(&config.trust_bundle, config.trust_domain.clone())?;
+    let judged = settings(config, &doors(config, mode)).judge_bundle(&bundle, SystemClock.now());
+    judged.with_context(|| format!("`{}`", config.trust_bundle.display()))
+}
+
 /// For `config check`: every file that the configuration names. The Workload API is not asked: it answers this process
 /// by who it is, and the services run as somebody else.
 pub(super) fn check(config: &Config) -> anyhow::Result<Option<Identities>> {
@@ -127,7 +137,8 @@ pub(super) fn check(config: &Config) -> anyhow::Result<Option<Identities>> {
         None => {
             let files = file_source(config, &doors);
             files.read_jwt()?;
-            Some(Identities::open(settings, files.read()?, Arc::new(SystemClock))?)
+            let opened = Identities::open(settings, files.read()?, Arc::new(SystemClock));
+            Some(opened.map_err(|refused| in_file(refused, &doors))?)
         }
     };
     for one in &config.trust.federation {
@@ -144,6 +155,21 @@ pub(super) fn check(config: &Config) -> anyhow::Result<Option<Identities>> {
         }
     }
     Ok(identities)
+}
+
+/// With the file that holds what is refused.
+fn in_file(refused: Refused, doors: &[Door]) -> anyhow::Error {
+    let id = match &refused {
+        Refused::Svid { id, .. } | Refused::NoSvid { wanted: id, .. } => Some(id),
+        _ => None,
+    };
+    let files = doors.iter().find(|door| Some(&door.spiffe_id) == id).and_then(|door| door.files.as_ref());
+    let file = files.map(|(svid, _)| format!("`{}`", svid.display()));
+    let error = anyhow::Error::new(refused);
+    match file {
+        Some(file) => error.context(file),
+        None => error.context("`trust.bundle`"),
+    }
 }
 
 fn endpoint(

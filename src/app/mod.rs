@@ -145,6 +145,7 @@ impl App {
         let clock = Arc::new(SystemClock);
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let gate = Arc::new(policy::Gate::new(&config, exe.to_owned(), mode.agentauth())?);
+        identity::check_bundle(&config, mode)?;
         let (identities, sources) = identity::open(&config, mode).await?;
         let upstreams = connectors::load(&config, mode, Some(&identities), None, clock.now())?;
         let upstreams = Arc::new(ArcSwap::from_pointee(upstreams));

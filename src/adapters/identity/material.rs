@@ -86,7 +86,11 @@ impl Refused {
 }
 
 impl IdentitySettings {
-    pub(super) fn judge_bundle(&self, bundle: &TrustBundle, now: Timestamp) -> Result<(), Refused> {
+    /// Whether `bundle` may be our own.
+    ///
+    /// # Errors
+    /// When it is another domain's, for development in production, or has expired.
+    pub fn judge_bundle(&self, bundle: &TrustBundle, now: Timestamp) -> Result<(), Refused> {
         if *bundle.domain() != self.domain {
             return Err(Refused::ForeignBundle(bundle.domain().clone()));
         }

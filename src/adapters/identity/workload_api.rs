@@ -216,13 +216,13 @@ impl WorkloadApi {
                     heard = true;
                     of(message).and_then(|context| self.take_context(&context, identities))
                 }
-                message = next(&mut bundles) => match message {
-                    Some(message) => message.map_err(Into::into).and_then(|set| self.take_bundles(&set, identities)),
-                    None => { bundles = None; continue }
+                message = next(&mut bundles) => match of_optional(&mut bundles, message) {
+                    Some(message) => message.and_then(|set| self.take_bundles(&set, identities)),
+                    None => continue,
                 },
-                message = next(&mut keys) => match message {
-                    Some(message) => message.map_err(Into::into).and_then(|set| self.take_keys(&set, identities)),
-                    None => { keys = None; continue }
+                message = next(&mut keys) => match of_optional(&mut keys, message) {
+                    Some(message) => message.and_then(|set| self.take_keys(&set, identities)),
+                    None => continue,
                 },
                 () = first.as_mut(), if !heard => return Err(WorkloadApiProblem::Silent),
                 () = reopen.as_mut(), if heard => return Ok(()),
@@ -322,6 +322,20 @@ async fn in_time<T>(
 
 fn of<T>(message: Option<Result<T, WorkloadApiError>>) -> Result<T, WorkloadApiProblem> {
     message.ok_or(WorkloadApiProblem::Ended)?.map_err(Into::into)
+}
+
+/// A message of a stream that a Workload API may not have; none, and no stream any more, where it ended. That of SVIDs
+/// ends with it if the agent is gone.
+fn of_optional<S, T>(
+    stream: &mut Option<S>,
+    message: Option<Result<T, WorkloadApiError>>,
+) -> Option<Result<T, WorkloadApiProblem>> {
+    match message.map(|message| message.map_err(WorkloadApiProblem::from)) {
+        Some(Err(problem)) if !problem.is_of_one_message() => *stream = None,
+        None => *stream = None,
+        message => return message,
+    }
+    None
 }
 
 /// The next message of a stream that may be missing: then never.
