@@ -4,6 +4,7 @@
 //! name. [`Config`](crate::config::Config) is what the rest of the program sees: paths resolved against the file's
 //! folder, names parsed, insecure choices refused outside development. This module is the only reader of the environment.
 
+mod identity;
 mod ledger;
 mod notify;
 mod object_store;
@@ -23,6 +24,7 @@ use crate::domain::policy::Environment;
 use crate::domain::spiffe::{SpiffeId, TrustDomain};
 use crate::domain::time::Ttl;
 
+pub use identity::{DoorName, JwtSvidConfig, PlatformConfig, WithoutJtiConfig};
 pub use ledger::{LedgerConfig, WitnessConfig};
 pub use notify::{EndpointConfig, EndpointUrl, NotifyConfig, Shape};
 pub use object_store::{ObjectLock, ObjectStoreConfig};
@@ -72,11 +74,13 @@ pub enum ConfigError {
 }
 
 /// Every key, as `section.key`. A test holds it against [`Raw`].
-pub const KEYS: [&str; 60] = [
+pub const KEYS: [&str; 80] = [
     "dev",
     "environment",
     "trust.domain",
     "trust.bundle",
+    "trust.jwt_bundle",
+    "trust.endpoint_socket",
     "store.path",
     "keys.mandate",
     "keys.commitment",
@@ -127,6 +131,24 @@ pub const KEYS: [&str; 60] = [
     "archive.lock_mode",
     "archive.lock_days",
     "archive.timeout_ms",
+    "jwt_svid.enabled",
+    "jwt_svid.doors",
+    "jwt_svid.audience",
+    "jwt_svid.max_lifetime_seconds",
+    "jwt_svid.proxies",
+    "jwt_svid.without_jti",
+    "platform.issuer",
+    "platform.audience",
+    "platform.algorithms",
+    "platform.jwks_url",
+    "platform.ca",
+    "platform.claim",
+    "platform.binding",
+    "platform.mapping",
+    "platform.max_lifetime_seconds",
+    "platform.refresh_seconds",
+    "platform.max_stale_seconds",
+    "platform.timeout_ms",
     "ops.listen",
     "limits.connections",
     "limits.drain_seconds",
@@ -146,6 +168,14 @@ pub struct Config {
     pub trust_domain: TrustDomain,
     /// Its X.509 authorities, PEM.
     pub trust_bundle: PathBuf,
+    /// Its JWT authorities: a SPIFFE bundle document.
+    pub jwt_bundle: Option<PathBuf>,
+    /// Where the SPIFFE Workload API listens.
+    pub endpoint_socket: Option<String>,
+    /// What of JWT-SVIDs is taken at the doors, if any is.
+    pub jwt_svid: Option<JwtSvidConfig>,
+    /// The platform that vouches for agents, if one does.
+    pub platform: Option<PlatformConfig>,
     /// The ledger's database.
     pub store: PathBuf,
     /// AgentAuth's signing key, PKCS#8 PEM.
@@ -237,6 +267,8 @@ pub struct BrokerConfig {
     pub data_api: Vec<SpiffeId>,
 }
 
+/// Where a workload finds its Workload API (SPIFFE Workload Endpoint §4).
+const ENDPOINT: &str = "SPIFFE_ENDPOINT_SOCKET";
 /// The operating model's own name for `broker.allow_unmandated_low_risk`.
 const UNMANDATED: &str = "ALLOW_UNMANDATED_LOW_RISK";
 
@@ -248,7 +280,8 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
         let environment =
-            std::env::vars().filter(|(name, _)| name.starts_with("ATB_") || name == UNMANDATED).collect::<Vec<_>>();
+            std::env::vars().filter(|(name, _)| name.starts_with("ATB_") || name == UNMANDATED || name == ENDPOINT);
+        let environment = environment.collect::<Vec<_>>();
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         Self::parse(path, &text, &environment)
@@ -285,6 +318,12 @@ fn overlay(mut table: toml::Table, environment: &[(String, String)]) -> Result<t
         // An AgentAuth that runs alone has no calls to let through.
         let value = text.parse().map(toml::Value::Boolean).unwrap_or_else(|_| toml::Value::String(text.clone()));
         broker.insert("allow_unmandated_low_risk".to_owned(), value);
+    }
+    if let Some(trust) = table.get_mut("trust").and_then(toml::Value::as_table_mut)
+        && let Some((_, text)) = environment.iter().find(|(name, _)| name == ENDPOINT)
+    {
+        // Ours is more particular than everybody's.
+        trust.entry("endpoint_socket").or_insert_with(|| toml::Value::String(text.clone()));
     }
     for (name, text) in environment {
         let Some(key) = name.strip_prefix("ATB_") else { continue };

@@ -4,6 +4,7 @@
 //! `stop` closes them in reverse and loses nothing: doors first, then calls in flight, then the record.
 
 mod background;
+mod callers;
 mod doors;
 mod notifying;
 mod parts;
@@ -41,7 +42,7 @@ use crate::domain::policy::Bundle;
 use crate::service::audit::{AuditPorts, AuditReads};
 use crate::service::broker::{Broker, BrokerPorts, BrokerSettings};
 use crate::service::issuer::{Issuer, IssuerPorts, IssuerSettings};
-use crate::service::ports::{Clock, Entropy, Ledger as _, PolicyPoint as _};
+use crate::service::ports::{Clock, Entropy, Ledger as _, PlatformKeys, PolicyPoint as _};
 use crate::service::publisher::Publisher;
 
 use crate::service::shipping::SinkGate;
@@ -97,6 +98,8 @@ struct Core {
     clock: Arc<SystemClock>,
     entropy: Arc<SystemEntropy>,
     trust: SharedTrust,
+    jwt_trust: callers::JwtTrust,
+    platform_keys: Option<Arc<dyn PlatformKeys>>,
     sqlite: Arc<SqliteStore>,
     store: Arc<Metered<SqliteStore>>,
     policy: Arc<InForce>,
@@ -143,6 +146,8 @@ impl App {
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let gate = Arc::new(policy::Gate::new(&config, exe.to_owned(), mode.agentauth())?);
         let trust = parts::trust(&config)?;
+        let jwt_trust = callers::jwt_trust(&config)?;
+        let platform_keys = callers::platform_keys(&config)?;
         let upstreams = parts::upstreams(&config)?;
         let webhooks = match mode.agentauth() {
             true => Some(Arc::new(Webhooks::new(&config.notify, config.dev)?)),
@@ -180,6 +185,8 @@ impl App {
             config,
             clock,
             trust,
+            jwt_trust,
+            platform_keys,
             sqlite,
             upstreams,
             gate: Arc::default(),
@@ -402,9 +409,11 @@ pub async fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
         false => Ok(()),
     };
     let witnesses = || publishing::witnesses(config).map(drop).map_err(Into::into);
-    let results: [anyhow::Result<()>; 10] = [
+    let results: [anyhow::Result<()>; 12] = [
         parts::refuse_unsafe(config, modes),
         parts::trust(config).and_then(|trust| parts::check_svids(config, &trust)),
+        callers::jwt_trust(config).map(drop),
+        callers::platform_keys(config).map(drop),
         parts::upstreams(config).map(drop),
         log_key(),
         mandate_key(),

@@ -93,6 +93,7 @@ pub(super) fn upstreams(config: &Config) -> anyhow::Result<Arc<ArcSwap<Upstreams
         Some(part) => Connectors::load(&part.connectors, config.dev)?,
         None => Connectors::default(),
     };
+    super::callers::check_jwt_svids(config, &connectors)?;
     Ok(Arc::new(ArcSwap::from_pointee(pooled(connectors)?)))
 }
 

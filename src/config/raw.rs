@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{
-    AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, ledger, notify, object_store, policy, retention, sinks,
-    tickets,
+    AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, identity, ledger, notify, object_store, policy,
+    retention, sinks, tickets,
 };
 use crate::domain::policy::Environment;
 use crate::domain::spiffe::SpiffeId;
@@ -26,6 +26,9 @@ pub struct Raw {
     #[serde(default)]
     environment: Environment,
     trust: RawTrust,
+    #[serde(default)]
+    jwt_svid: identity::RawJwtSvid,
+    platform: Option<identity::RawPlatform>,
     store: RawStore,
     keys: RawKeys,
     #[serde(default)]
@@ -62,6 +65,8 @@ pub struct Raw {
 struct RawTrust {
     domain: String,
     bundle: PathBuf,
+    jwt_bundle: Option<PathBuf>,
+    endpoint_socket: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -272,6 +277,10 @@ impl Raw {
                 .parse()
                 .map_err(|error| value("trust.domain", format!("`{}`: {error}", self.trust.domain)))?,
             trust_bundle: at(self.trust.bundle),
+            jwt_bundle: self.trust.jwt_bundle.map(at),
+            endpoint_socket: self.trust.endpoint_socket,
+            jwt_svid: self.jwt_svid.resolve()?,
+            platform: self.platform.map(|raw| raw.resolve(base)).transpose()?,
             store,
             mandate_key: self.keys.mandate.map(at),
             commitment_key: self.keys.commitment.map(at),

@@ -27,6 +27,7 @@ mod events;
 mod faults;
 mod faults_store;
 mod governance;
+mod identity;
 mod issue;
 mod kept_checkpoint;
 mod leg;

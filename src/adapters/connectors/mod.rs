@@ -20,6 +20,7 @@ pub(crate) mod address;
 mod answer;
 mod canonical;
 mod config;
+mod credentials;
 mod headers;
 mod load_error;
 mod percent;
@@ -32,7 +33,8 @@ mod upstream;
 
 pub use answer::{AnswerBody, AnswerError, CallEnd, CallFault};
 pub use canonical::{Forward, MatchedRoute, Target};
-pub use config::{Connector, Connectors, Credentials, Limits, UpstreamBase, load_file};
+pub use config::{Connector, Connectors, Limits, UpstreamBase, load_file};
+pub use credentials::{CredentialError, Credentials, Fetched, JwtSvids, WorkloadJwtSvids};
 pub use load_error::{LoadError, Place, Problem};
 pub use receive::BoundedBody;
 pub use refusal::{CallRefused, PathFault, QueryFault};

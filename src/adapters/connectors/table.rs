@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Uri;
 use axum::http::uri::Scheme;
-use axum::http::{HeaderName, HeaderValue, Uri};
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::address::HostKind;
-use super::config::{Connector, Credentials, Limits, UpstreamBase, read_bounded};
+use super::config::{Connector, Limits, UpstreamBase};
+use super::credentials::CredentialsTable;
 use super::headers;
 use super::load_error::{LoadError, Place, Problem, nearest};
 use super::percent;
@@ -40,7 +41,7 @@ pub(super) struct ConnectorTable {
     workloads: Vec<Spanned<String>>,
     #[serde(default)]
     limits: LimitsTable,
-    credentials: Option<CredentialsTable>,
+    credentials: Option<Spanned<CredentialsTable>>,
     #[serde(default)]
     routes: Vec<Spanned<RouteTable>>,
 }
@@ -54,13 +55,6 @@ struct LimitsTable {
     max_request_bytes: Option<Spanned<u64>>,
     max_response_bytes: Option<Spanned<u64>>,
     max_concurrent: Option<Spanned<u64>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CredentialsTable {
-    header: Spanned<String>,
-    value_file: Spanned<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -88,18 +82,18 @@ enum BodyKind {
 
 /// Turns a byte range of the file into an error with its line and column.
 #[derive(Clone, Copy)]
-struct Source<'a> {
+pub(super) struct Source<'a> {
     file: &'a Path,
     text: &'a str,
 }
 
 impl Source<'_> {
-    fn error(self, span: Range<usize>, problem: impl Into<Problem>) -> LoadError {
+    pub(super) fn error(self, span: Range<usize>, problem: impl Into<Problem>) -> LoadError {
         LoadError::Invalid { place: Place::of(self.file, self.text, span), problem: problem.into() }
     }
 
     /// A path that the file names, relative to the file.
-    fn beside(self, path: &Path) -> PathBuf {
+    pub(super) fn beside(self, path: &Path) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).join(path)
     }
 }
@@ -125,7 +119,7 @@ impl ConnectorTable {
             upstream,
             workloads: workloads(source, &self.workloads)?,
             limits: self.limits.read(source)?,
-            credentials: self.credentials.map(|table| table.read(source)).transpose()?,
+            credentials: self.credentials.map(|table| CredentialsTable::read(table, source, dev)).transpose()?,
             ca_file: self.ca_file.map(|path| source.beside(path.get_ref())),
             allow_private: self.allow_private,
             routes: routes(source, self.routes)?,
@@ -225,41 +219,6 @@ impl LimitsTable {
                 .unwrap_or(default.max_concurrent),
         })
     }
-}
-
-impl CredentialsTable {
-    fn read(self, source: Source<'_>) -> Result<Credentials, LoadError> {
-        let name = self.header.get_ref();
-        let header = HeaderName::from_bytes(name.as_bytes())
-            .ok()
-            .filter(headers::may_carry_credentials)
-            .ok_or_else(|| source.error(self.header.span(), Problem::CredentialsHeader(name.clone())))?;
-        let path = source.beside(self.value_file.get_ref());
-        if readable_by_others(&path)? {
-            return Err(source.error(self.value_file.span(), Problem::CredentialsMode));
-        }
-        let text = zeroize::Zeroizing::new(read_bounded(&path, 8192)?);
-        let secret = text.trim_end_matches(['\r', '\n']);
-        let visible = !secret.is_empty() && secret.bytes().all(|b| (b' '..=b'~').contains(&b));
-        let mut value = HeaderValue::from_str(secret)
-            .ok()
-            .filter(|_| visible)
-            .ok_or_else(|| source.error(self.value_file.span(), Problem::CredentialsValue))?;
-        value.set_sensitive(true);
-        Ok(Credentials { header, value })
-    }
-}
-
-#[cfg(unix)]
-fn readable_by_others(path: &Path) -> Result<bool, LoadError> {
-    use std::os::unix::fs::MetadataExt as _;
-    let metadata = std::fs::metadata(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
-    Ok(metadata.mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-fn readable_by_others(_path: &Path) -> Result<bool, LoadError> {
-    Ok(false)
 }
 
 fn routes(source: Source<'_>, tables: Vec<Spanned<RouteTable>>) -> Result<Vec<Arc<Route>>, LoadError> {

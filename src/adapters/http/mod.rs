@@ -4,6 +4,7 @@ pub mod agentauth;
 pub mod audit;
 mod body;
 pub mod broker;
+pub mod callers;
 pub mod client;
 pub mod event_stream;
 pub mod gate;

@@ -20,7 +20,7 @@ use super::life::succeed;
 use super::op::{Answer, Op, Prepared};
 use super::openings::OpeningRow;
 use super::rows::{advance_challenge, insert_nodes, millis, number, open_challenge, prune};
-use super::withdrawals;
+use super::{seen_tokens, withdrawals};
 use crate::domain::id::{ChallengeId, DecisionId, Sha256Digest};
 use crate::domain::ledger::{Checkpoint, Entry, LogKey, Origin, Receipt, Subtree};
 use crate::domain::time::Timestamp;
@@ -255,6 +255,7 @@ enum Verdict {
     Replayed,
     Conflict,
     Pruned(u64),
+    Seen(Option<String>),
     Noted,
     Probed,
 }
@@ -320,7 +321,9 @@ impl Group {
                     Verdict::Conflict
                 }
             }
-            Op::Prune { now } => Verdict::Pruned(prune(tx, now).await?),
+            // As long as either has a full portion to prune it is asked for again.
+            Op::Prune { now } => Verdict::Pruned(prune(tx, now).await?.max(seen_tokens::prune(tx, now).await?)),
+            Op::See(token) => Verdict::Seen(seen_tokens::see(tx, &token).await?),
             Op::Erase(which) => Verdict::Pruned(which.apply(tx).await?),
             Op::Outbox { change, entry } => {
                 change.apply(tx, self.log.edge.frontier.size()).await?;
@@ -417,6 +420,7 @@ impl Written {
                 Verdict::Replayed => Answer::Replayed(receipts.next()?),
                 Verdict::Conflict => Answer::Conflict,
                 Verdict::Pruned(rows) => Answer::Pruned(rows),
+                Verdict::Seen(before) => Answer::Seen(before),
                 Verdict::Noted => Answer::Noted,
                 Verdict::Probed => Answer::Probed,
             })

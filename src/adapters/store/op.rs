@@ -11,7 +11,7 @@ use crate::domain::id::DecisionId;
 use crate::domain::ledger::{CallKey, Entry, LeafHash, MAX_ENTRY_BYTES, Receipt};
 use crate::domain::time::Timestamp;
 use crate::service::auditor::Columns;
-use crate::service::ports::{Burn, StoreError};
+use crate::service::ports::{Burn, SeenToken, StoreError};
 
 /// An entry with all that can be computed before it reaches the writer.
 #[derive(Debug)]
@@ -70,6 +70,8 @@ pub(super) enum Op {
     Prune {
         now: Timestamp,
     },
+    /// Remembers a token; no entry.
+    See(SeenToken),
     Erase(Erase),
     /// A queue of notifications, with an entry where that is part of it.
     Outbox {
@@ -94,6 +96,8 @@ pub(super) enum Answer {
     Replayed(Receipt),
     Conflict,
     Pruned(u64),
+    /// Who handed a token in before, if anybody did; no entry.
+    Seen(Option<String>),
     /// Something beside the log changed; no entry.
     Noted,
     Probed,
