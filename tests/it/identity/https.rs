@@ -21,7 +21,6 @@ use tokio_rustls::TlsAcceptor;
 /// A request as it arrived.
 #[derive(Debug, Clone)]
 pub struct Arrived {
-    pub path: String,
     pub headers: HeaderMap,
     pub body: String,
 }
@@ -106,7 +105,7 @@ async fn page(State(site): State<Arc<Mutex<Site>>>, request: Request<Body>) -> R
     let (answer, delay) = {
         let mut site = site.lock().unwrap();
         let body = String::from_utf8_lossy(&body).into_owned();
-        site.arrived.push(Arrived { path: path.clone(), headers: parts.headers, body });
+        site.arrived.push(Arrived { headers: parts.headers, body });
         (site.pages.get(&path).cloned(), site.delay)
     };
     tokio::time::sleep(delay).await;
