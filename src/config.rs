@@ -4,6 +4,7 @@
 //! name. [`Config`](crate::config::Config) is what the rest of the program sees: paths resolved against the file's
 //! folder, names parsed, insecure choices refused outside development. This module is the only reader of the environment.
 
+mod identity;
 mod ledger;
 mod notify;
 mod object_store;
@@ -25,6 +26,7 @@ use crate::domain::policy::Environment;
 use crate::domain::spiffe::{SpiffeId, TrustDomain};
 use crate::domain::time::Ttl;
 
+pub use identity::{DoorName, JwtSvidConfig, PlatformConfig, WithoutJtiConfig};
 pub use ledger::{LedgerConfig, WitnessConfig};
 pub use notify::{EndpointConfig, EndpointUrl, NotifyConfig, Shape};
 pub use object_store::{ObjectLock, ObjectStoreConfig};
@@ -75,7 +77,7 @@ pub enum ConfigError {
 }
 
 /// Every key, as `section.key`. A test holds it against [`Raw`].
-pub const KEYS: [&str; 76] = [
+pub const KEYS: [&str; 94] = [
     "dev",
     "environment",
     "trust.domain",
@@ -144,6 +146,24 @@ pub const KEYS: [&str; 76] = [
     "archive.lock_mode",
     "archive.lock_days",
     "archive.timeout_ms",
+    "jwt_svid.enabled",
+    "jwt_svid.doors",
+    "jwt_svid.audience",
+    "jwt_svid.max_lifetime_seconds",
+    "jwt_svid.proxies",
+    "jwt_svid.without_jti",
+    "platform.issuer",
+    "platform.audience",
+    "platform.algorithms",
+    "platform.jwks_url",
+    "platform.ca",
+    "platform.claim",
+    "platform.binding",
+    "platform.mapping",
+    "platform.max_lifetime_seconds",
+    "platform.refresh_seconds",
+    "platform.max_stale_seconds",
+    "platform.timeout_ms",
     "ops.listen",
     "limits.connections",
     "limits.agent_connections",
@@ -167,6 +187,10 @@ pub struct Config {
     pub trust_bundle: PathBuf,
     /// Where our identity and the bundles come from, and who may come to which door.
     pub trust: TrustConfig,
+    /// What of JWT-SVIDs is taken at the doors, if any is.
+    pub jwt_svid: Option<JwtSvidConfig>,
+    /// The platform that vouches for agents, if one does.
+    pub platform: Option<PlatformConfig>,
     /// The ledger's database.
     pub store: PathBuf,
     /// AgentAuth's signing key, PKCS#8 PEM.
@@ -275,11 +299,10 @@ pub struct AgentShare {
     pub requests: usize,
 }
 
+/// Where a workload finds its Workload API (SPIFFE Workload Endpoint §4).
+const ENDPOINT: &str = "SPIFFE_ENDPOINT_SOCKET";
 /// The operating model's own name for `broker.allow_unmandated_low_risk`.
 const UNMANDATED: &str = "ALLOW_UNMANDATED_LOW_RISK";
-
-/// SPIFFE Workload Endpoint §4: where the Workload API is, if the configuration does not say it.
-const SPIFFE_SOCKET: &str = "SPIFFE_ENDPOINT_SOCKET";
 
 impl Config {
     /// Reads a file and the process's environment.
@@ -288,9 +311,9 @@ impl Config {
     /// As the variants of [`ConfigError`] say.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
-        let environment = std::env::vars()
-            .filter(|(name, _)| name.starts_with("ATB_") || name == UNMANDATED || name == SPIFFE_SOCKET)
-            .collect::<Vec<_>>();
+        let environment =
+            std::env::vars().filter(|(name, _)| name.starts_with("ATB_") || name == UNMANDATED || name == ENDPOINT);
+        let environment = environment.collect::<Vec<_>>();
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         Self::parse(path, &text, &environment)
@@ -329,11 +352,10 @@ fn overlay(mut table: toml::Table, environment: &[(String, String)]) -> Result<t
         broker.insert("allow_unmandated_low_risk".to_owned(), value);
     }
     if let Some(trust) = table.get_mut("trust").and_then(toml::Value::as_table_mut)
-        && let Some((_, socket)) = environment.iter().find(|(name, _)| name == SPIFFE_SOCKET)
-        && trust.get("source").and_then(toml::Value::as_str) == Some("workload_api")
-        && !trust.contains_key("endpoint_socket")
+        && let Some((_, text)) = environment.iter().find(|(name, _)| name == ENDPOINT)
     {
-        trust.insert("endpoint_socket".to_owned(), toml::Value::String(socket.clone()));
+        // Ours is more particular than everybody's.
+        trust.entry("endpoint_socket").or_insert_with(|| toml::Value::String(text.clone()));
     }
     for (name, text) in environment {
         let Some(key) = name.strip_prefix("ATB_") else { continue };

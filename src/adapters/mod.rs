@@ -14,6 +14,7 @@ pub mod policy_job;
 pub mod dev_identity;
 pub mod identity;
 pub mod pem;
+pub mod platform;
 pub mod tls;
 
 pub mod connectors;

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::{Core, Mode};
+use super::{Core, Mode, callers};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::connectors::{
     Connectors, LoadError, OurIdentity, PoolError, SignOffError, SignOffs, UpstreamPool,
@@ -41,6 +41,8 @@ pub(super) enum Refused {
     SignOff(#[from] SignOffError),
     #[error(transparent)]
     Pool(#[from] PoolError),
+    #[error("{0:#}")]
+    Credentials(anyhow::Error),
 }
 
 impl Refused {
@@ -48,7 +50,7 @@ impl Refused {
         match self {
             Self::Load(_) => "connectors_invalid",
             Self::SignOff(error) => error.code(),
-            Self::Pool(_) => "connectors_unusable",
+            Self::Pool(_) | Self::Credentials(_) => "connectors_unusable",
         }
     }
 }
@@ -65,6 +67,7 @@ pub(super) fn load(
 ) -> Result<Upstreams, Refused> {
     let Some(part) = &config.broker else { return Ok(Upstreams::default()) };
     let connectors = Connectors::load(&part.connectors, config.dev)?;
+    callers::check_jwt_svids(config, &connectors).map_err(Refused::Credentials)?;
     let fingerprint = fingerprint(&connectors);
     if let Some(identities) = identities {
         signed_off(part, &connectors, &identities.approving(), now)?;

@@ -23,7 +23,7 @@ use crate::adapters::http::queue_events::Streams;
 use crate::adapters::http::server::{ConnectionLimits, Mtls, serve_mtls, serve_plain};
 use crate::adapters::metrics::time_requests;
 use crate::adapters::tls::{SvidSource, server_config};
-use crate::config::Door;
+use crate::config::{Door, DoorName};
 use crate::service::issuer::Issuer;
 use crate::service::transparency::Transparency;
 
@@ -53,7 +53,9 @@ pub(super) async fn open(
     if mode.agentauth() {
         let (made, published) = core.issuer()?;
         let streams = Arc::new(Streams::new(core.clock.clone(), stopping.clone()));
+        let door = &core.config.agentauth.as_ref().context("the configuration has no [agentauth]")?.door;
         let app = agentauth::router(AgentAuth {
+            callers: core.callers(DoorName::Agentauth, door),
             issuer: Arc::clone(&made),
             withdrawals: Arc::clone(&core.withdrawn),
             audit: Arc::clone(&core.audit),
@@ -62,7 +64,6 @@ pub(super) async fn open(
             keys: Arc::clone(&published),
             streams,
         });
-        let door = &core.config.agentauth.as_ref().context("the configuration has no [agentauth]")?.door;
         agentauth_door = Some(bind(core, door, app, "agentauth", handshakes).await?);
         (issuer, keys) = (Some(made), Some(published));
     }
@@ -82,10 +83,22 @@ pub(super) async fn open(
         let upstreams = Arc::clone(&core.upstreams);
         let withdrawals = Arc::clone(&core.withdrawn);
         let audit = Arc::clone(&core.audit);
-        let (fairness, in_flight) = (Arc::clone(&core.fairness), in_flight.clone());
-        let state = BrokerDoor { broker: made, withdrawals, audit, api_readers, log, upstreams, fairness, in_flight };
-        let app = broker::router(state);
         let door = &core.config.broker.as_ref().context("the configuration has no [broker]")?.door;
+        let callers = core.callers(DoorName::Broker, door);
+        let (fairness, in_flight) = (Arc::clone(&core.fairness), in_flight.clone());
+        let jwt_svids = core.jwt_svids(door);
+        let app = broker::router(BrokerDoor {
+            broker: made,
+            callers,
+            withdrawals,
+            audit,
+            api_readers,
+            log,
+            upstreams,
+            jwt_svids,
+            fairness,
+            in_flight,
+        });
         broker_door = Some(bind(core, door, app, "broker", handshakes).await?);
     }
     let ops = listen(core.config.ops).await?;

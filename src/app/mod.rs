@@ -4,6 +4,7 @@
 //! `stop` closes them in reverse and loses nothing: doors first, then calls in flight, then the record.
 
 mod background;
+mod callers;
 mod connectors;
 mod doors;
 mod identity;
@@ -43,7 +44,7 @@ use crate::domain::policy::Bundle;
 use crate::service::audit::{AuditPorts, AuditReads};
 use crate::service::broker::{Broker, BrokerPorts, BrokerSettings};
 use crate::service::issuer::{Issuer, IssuerPorts, IssuerSettings};
-use crate::service::ports::{Clock, Entropy, Ledger as _, PolicyPoint as _};
+use crate::service::ports::{Clock, Entropy, Ledger as _, PlatformKeys, PolicyPoint as _};
 use crate::service::publisher::Publisher;
 
 use crate::service::shipping::SinkGate;
@@ -99,6 +100,7 @@ struct Core {
     clock: Arc<SystemClock>,
     entropy: Arc<SystemEntropy>,
     identities: Arc<Identities>,
+    platform_keys: Option<Arc<dyn PlatformKeys>>,
     sqlite: Arc<SqliteStore>,
     store: Arc<Metered<SqliteStore>>,
     policy: Arc<InForce>,
@@ -147,6 +149,7 @@ impl App {
         let gate = Arc::new(policy::Gate::new(&config, exe.to_owned(), mode.agentauth())?);
         identity::check_bundle(&config, mode)?;
         let (identities, sources) = identity::open(&config, mode).await?;
+        let platform_keys = callers::platform_keys(&config)?;
         let upstreams = connectors::load(&config, mode, Some(&identities), None, clock.now())?;
         let upstreams = Arc::new(ArcSwap::from_pointee(upstreams));
         let share = config.agent_share;
@@ -187,6 +190,7 @@ impl App {
             config,
             clock,
             identities,
+            platform_keys,
             sqlite,
             upstreams,
             gate: Arc::default(),
@@ -418,9 +422,10 @@ pub async fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
     let mut identities = identity::check(config);
     // Without identities, which are named below, nothing can be said of who signed what.
     let known = identities.as_mut().ok().and_then(Option::take);
-    let results: [anyhow::Result<()>; 10] = [
+    let results: [anyhow::Result<()>; 11] = [
         parts::refuse_unsafe(config, modes),
         identities.map(drop),
+        callers::platform_keys(config).map(drop),
         connectors::load(config, modes, known.as_ref(), None, SystemClock.now()).map(drop).map_err(Into::into),
         log_key(),
         mandate_key(),

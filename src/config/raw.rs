@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{
-    AgentAuthConfig, AgentShare, BrokerConfig, Config, ConfigError, Door, ledger, notify, object_store, policy,
-    retention, sinks, tickets, trust,
+    AgentAuthConfig, AgentShare, BrokerConfig, Config, ConfigError, Door, identity, ledger, notify, object_store,
+    policy, retention, sinks, tickets, trust,
 };
 use crate::domain::approval::ConnectorSigner;
 use crate::domain::policy::Environment;
@@ -31,6 +31,9 @@ pub struct Raw {
     federation: BTreeMap<String, trust::RawFederation>,
     #[serde(default)]
     access: trust::RawAccess,
+    #[serde(default)]
+    jwt_svid: identity::RawJwtSvid,
+    platform: Option<identity::RawPlatform>,
     store: RawStore,
     keys: RawKeys,
     #[serde(default)]
@@ -315,6 +318,8 @@ impl Raw {
             dev: self.dev,
             environment: self.environment,
             trust_bundle: bundle,
+            jwt_svid: self.jwt_svid.resolve()?,
+            platform: self.platform.map(|raw| raw.resolve(base)).transpose()?,
             store,
             mandate_key: self.keys.mandate.map(at),
             commitment_key: self.keys.commitment.map(at),

@@ -91,6 +91,8 @@ pub(super) struct RawAccess {
 pub struct TrustConfig {
     /// The Workload API's socket; files where absent.
     pub workload_api: Option<String>,
+    /// Where the Workload API listens, whether or not our identity comes from there.
+    pub endpoint_socket: Option<String>,
     /// How long what a source said holds without its saying it again.
     pub max_age: Duration,
     /// The keys of our domain's JWT-SVIDs, for the file source.
@@ -182,7 +184,8 @@ pub(super) fn resolve(
     if jwt_bundle.is_some() && workload_api.is_some() {
         return Err(wrong("trust.jwt_bundle", "the Workload API has the JWT keys; take this key out".to_owned()));
     }
-    let trust = TrustConfig { workload_api, max_age, jwt_bundle, federation, access };
+    let endpoint_socket = trust.endpoint_socket;
+    let trust = TrustConfig { workload_api, endpoint_socket, max_age, jwt_bundle, federation, access };
     Ok(Resolved { domain, bundle, trust, known })
 }
 
@@ -191,15 +194,13 @@ impl RawTrust {
         let key = "trust.endpoint_socket";
         match (self.source, &self.endpoint_socket) {
             (Source::Files, None) => Ok(None),
-            (Source::Files, Some(_)) => {
-                Err(wrong(key, "only `trust.source = \"workload_api\"` has a socket".to_owned()))
-            }
             (Source::WorkloadApi, None) => {
                 let detail = "missing: name the socket (`unix:///run/spire/agent/public/api.sock`), or set SPIFFE_ENDPOINT_SOCKET";
                 Err(wrong(key, detail.to_owned()))
             }
-            (Source::WorkloadApi, Some(socket)) => match spiffe::transport::Endpoint::parse(socket) {
-                Ok(_) => Ok(Some(socket.clone())),
+            (source, Some(socket)) => match spiffe::transport::Endpoint::parse(socket) {
+                // With files the socket is for connectors that show a JWT-SVID.
+                Ok(_) => Ok((source == Source::WorkloadApi).then(|| socket.clone())),
                 Err(error) => Err(wrong(key, format!("`{socket}`: {error}"))),
             },
         }

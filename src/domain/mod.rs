@@ -6,9 +6,11 @@ pub mod day;
 pub mod id;
 pub mod jose;
 pub mod json;
+pub mod jwt;
 pub mod text;
 pub mod time;
 
+pub mod platform;
 pub mod spiffe;
 
 pub mod action;

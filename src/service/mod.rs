@@ -13,6 +13,8 @@ pub mod facts;
 
 pub mod recording;
 
+pub mod callers;
+
 pub mod issuer;
 
 pub mod notifier;

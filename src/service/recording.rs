@@ -1,6 +1,6 @@
 //! What the record is told of a question to the policy. Does not ask and does not decide.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -10,6 +10,16 @@ use crate::domain::action::ActionName;
 use crate::domain::id::Sha256Digest;
 use crate::domain::ledger::{KeptDocument, Openings, PolicyRecord, PolicyRule, Salt, Subject};
 use crate::domain::policy::{Assessment, Decision, IssueDecision, PolicyInput, RiskScore};
+use crate::domain::spiffe::VerifiedSvid;
+
+/// Repeats in one entry how another says that the caller was proven.
+pub fn copy_proof(from: &Subject, to: &mut Subject) {
+    let facts = PROOF.iter().filter_map(|name| from.detail.get_key_value(*name));
+    to.detail.extend(facts.map(|(name, value)| (name.clone(), value.clone())));
+}
+
+/// The names of what [`proof_of`] says.
+const PROOF: [&str; 3] = ["presented_by", "platform_issuer", "platform_subject"];
 
 /// A verdict of the policy.
 pub trait Verdict: Serialize {
@@ -41,13 +51,33 @@ pub struct Recorded {
     policy: PolicyRecord,
     risk_score: Option<RiskScore>,
     candidate: Option<CandidateVerdict>,
+    proof: BTreeMap<String, String>,
+}
+
+/// What an entry says of how a caller was proven, where its own connection did not do it alone: the proxy that handed its
+/// JWT-SVID in, and whom its platform says that it is.
+pub fn proof_of(caller: &VerifiedSvid) -> BTreeMap<String, String> {
+    let presenter = caller.presenter().map(|proxy| ("presented_by", proxy.to_string()));
+    let platform = caller
+        .platform()
+        .map(|identity| [("platform_issuer", identity.issuer.clone()), ("platform_subject", identity.subject.clone())]);
+    let facts = presenter.into_iter().chain(platform.into_iter().flatten());
+    facts.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 impl Recorded {
+    /// With how the caller was proven.
+    #[must_use]
+    pub fn by(mut self, caller: &VerifiedSvid) -> Self {
+        self.proof = proof_of(caller);
+        self
+    }
+
     /// Puts it into what an entry says.
     pub fn onto(self, subject: &mut Subject) {
         self.policy.onto(subject);
         subject.risk_score = self.risk_score;
+        subject.detail.extend(self.proof);
         if let Some(candidate) = self.candidate {
             candidate.note(&mut subject.detail);
         }
@@ -67,7 +97,8 @@ pub fn of<T: Verdict>(
     let entry = judged.bundle.catalogue().find(act);
     let loggable = entry.map_or(&NONE, |entry| &entry.loggable);
     let policy = PolicyRecord::of(rule, input.as_json(), &judged.verdict, loggable, salt(entropy));
-    Recorded { policy, risk_score: judged.verdict.risk_score(), candidate: judged.candidate.clone() }
+    let (risk_score, candidate) = (judged.verdict.risk_score(), judged.candidate.clone());
+    Recorded { policy, risk_score, candidate, proof: BTreeMap::new() }
 }
 
 /// Notes the digest of a signed document in `subject`, and keeps the document itself with the openings: an entry never

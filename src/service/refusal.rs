@@ -31,6 +31,10 @@ pub enum Code {
     MandateRefused,
     /// The mandate belongs to another agent, or a header names another identity than the SVID.
     IdentityConflict,
+    /// A token that should prove who calls, or on which platform, is missing or does not; `reason` says which.
+    IdentityRefused,
+    /// Whether a token proves who calls cannot be said at the moment; nothing happened.
+    IdentityUnavailable,
     /// The caller is known and this is not for it.
     CallerNotAllowed,
     /// An approval in the mandate, or a statement, does not count; `reason` says why.
@@ -63,6 +67,8 @@ pub enum Code {
     SinkBacklog,
     /// Our own identity or trust bundle is out of date; nothing happened.
     IdentityStale,
+    /// The broker's own credential for the upstream is not to be had; the call was not made and the mandate not spent.
+    UpstreamCredential,
     /// The upstream could not be reached or answered outside its limits.
     UpstreamFailed,
     /// The upstream did not answer in time.
@@ -73,7 +79,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 32] = [
         Self::RequestMalformed,
         Self::SchemaViolation,
         Self::RequestTooLarge,
@@ -84,6 +90,8 @@ impl Code {
         Self::CredentialMissing,
         Self::MandateRefused,
         Self::IdentityConflict,
+        Self::IdentityRefused,
+        Self::IdentityUnavailable,
         Self::CallerNotAllowed,
         Self::ApprovalRefused,
         Self::LegRefused,
@@ -100,6 +108,7 @@ impl Code {
         Self::RecordUnavailable,
         Self::SinkBacklog,
         Self::IdentityStale,
+        Self::UpstreamCredential,
         Self::UpstreamFailed,
         Self::UpstreamTimeout,
         Self::Internal,
@@ -118,6 +127,8 @@ impl Code {
             Self::CredentialMissing => "credential_missing",
             Self::MandateRefused => "mandate_refused",
             Self::IdentityConflict => "identity_conflict",
+            Self::IdentityRefused => "identity_refused",
+            Self::IdentityUnavailable => "identity_unavailable",
             Self::CallerNotAllowed => "caller_not_allowed",
             Self::ApprovalRefused => "approval_refused",
             Self::LegRefused => "leg_refused",
@@ -134,6 +145,7 @@ impl Code {
             Self::RecordUnavailable => "record_unavailable",
             Self::SinkBacklog => "sink_backlog",
             Self::IdentityStale => "identity_stale",
+            Self::UpstreamCredential => "upstream_credential",
             Self::UpstreamFailed => "upstream_failed",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::Internal => "internal",

@@ -16,7 +16,9 @@ mod database;
 mod issuer_key;
 mod network;
 mod officer;
+mod platform_token;
 mod policy_data;
+mod proxy;
 mod thief;
 mod ticket_system;
 mod workload;
@@ -82,7 +84,9 @@ fn the_document_and_the_tests_are_the_same_list() {
         include_str!("compromise_matrix/issuer_key.rs"),
         include_str!("compromise_matrix/network.rs"),
         include_str!("compromise_matrix/officer.rs"),
+        include_str!("compromise_matrix/platform_token.rs"),
         include_str!("compromise_matrix/policy_data.rs"),
+        include_str!("compromise_matrix/proxy.rs"),
         include_str!("compromise_matrix/ticket_system.rs"),
         include_str!("compromise_matrix/workload.rs"),
     ];

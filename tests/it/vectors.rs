@@ -1,4 +1,4 @@
-//! The fixtures of tests/vectors/{mandate,statement,delegation} and tests/golden/{mandate,statement,delegation}*, from their one source.
+//! The fixtures of tests/vectors/{mandate,statement,delegation,jwt_svid} and tests/golden/{mandate,statement,delegation}*, from their one source.
 //!
 //! Everything here is written by hand, byte by byte, and signed with fixed keys; nothing of the program's own writers is
 //! used, so that the domain tests compare two independent spellings. `UPDATE_VECTORS=1 cargo test --test it vectors`
@@ -6,6 +6,7 @@
 
 mod delegation;
 mod jwks;
+mod jwt_svid;
 mod mandate;
 mod people;
 mod statement;
@@ -103,8 +104,13 @@ fn files() -> Vec<(String, String, bool)> {
     files.extend(delegation::golden());
     files.extend(people::files_of_delegations());
     files.extend(jwks::files());
-    let folders =
-        [("mandate", mandate::vectors()), ("statement", statement::vectors()), ("delegation", delegation::vectors())];
+    files.extend(jwt_svid::files());
+    let folders = [
+        ("mandate", mandate::vectors()),
+        ("statement", statement::vectors()),
+        ("delegation", delegation::vectors()),
+        ("jwt_svid", jwt_svid::vectors()),
+    ];
     for (folder, vectors) in folders {
         let mut index = format!(
             "# Every .jws of this folder with the one outcome at 2026-12-01T00:00:00Z: ok, or the code of the error.\n\
@@ -138,7 +144,9 @@ fn the_fixtures_are_those_of_their_generator() {
 #[test]
 fn no_fixture_is_left_over() {
     let known: Vec<PathBuf> = files().into_iter().map(|(path, ..)| root().join(path)).collect();
-    for folder in ["vectors/mandate", "vectors/mandate/jwks", "vectors/statement", "vectors/delegation"] {
+    for folder in
+        ["vectors/mandate", "vectors/mandate/jwks", "vectors/statement", "vectors/delegation", "vectors/jwt_svid"]
+    {
         for entry in std::fs::read_dir(root().join(folder)).unwrap() {
             let path = entry.unwrap().path();
             let kept = path.is_dir() || path.ends_with("alice-key.pem");

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::uri::{Authority, Scheme};
-use axum::http::{HeaderName, HeaderValue};
 
 use super::address::HostKind;
 use super::breaker::BreakerSettings;
 use super::client_identity::UpstreamTls;
+use super::credentials::Credentials;
 use super::load_error::{LoadError, Place, Problem};
 use super::rate::Rate;
 use super::route::Route;
@@ -232,17 +232,5 @@ impl Default for Limits {
             max_response_bytes: 64 * 1024 * 1024,
             max_concurrent: 64,
         }
-    }
-}
-
-/// A header that the upstream knows us by. Injected last; its value is in no `Debug`, log or error.
-pub struct Credentials {
-    pub(super) header: HeaderName,
-    pub(super) value: HeaderValue,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("header", &self.header).finish_non_exhaustive()
     }
 }

@@ -136,6 +136,16 @@ pub enum Problem {
     DuplicateWorkload,
     #[error("`{key}` is {min} to {max}")]
     Range { key: &'static str, min: u64, max: u64 },
+    #[error("`[credentials]` names exactly one of `value_file`, `value_env`, `jwt_svid` and `oauth`")]
+    CredentialsKind,
+    #[error("a value of `value_file` or `value_env` needs `header`, the header that carries it")]
+    CredentialsNoHeader,
+    #[error("the environment has no variable `{0}` of 1 to 8192 visible ASCII characters")]
+    CredentialsEnv(String),
+    #[error("`{0}` is 1 to 512 visible ASCII characters")]
+    CredentialsText(&'static str),
+    #[error("the token endpoint: {0}")]
+    TokenUrl(String),
     #[error("`{0}` cannot carry credentials")]
     CredentialsHeader(String),
     #[error("the credentials file is 1 to 8192 bytes of visible ASCII on one line")]

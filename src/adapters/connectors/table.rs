@@ -4,14 +4,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use axum::http::Uri;
 use axum::http::uri::Scheme;
-use axum::http::{HeaderName, HeaderValue, Uri};
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::address::HostKind;
-use super::config::{Connector, Credentials, UpstreamBase, read_bounded};
-use super::headers;
+use super::config::{Connector, UpstreamBase};
+use super::credentials::CredentialsTable;
 use super::load_error::{LoadError, Place, Problem};
 use super::percent;
 use super::route::Route;
@@ -48,16 +48,9 @@ pub(super) struct ConnectorTable {
     #[serde(default)]
     breaker: BreakerTable,
     tls: Option<Spanned<TlsTable>>,
-    credentials: Option<CredentialsTable>,
+    credentials: Option<Spanned<CredentialsTable>>,
     #[serde(default)]
     routes: Vec<Spanned<RouteTable>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CredentialsTable {
-    header: Spanned<String>,
-    value_file: Spanned<PathBuf>,
 }
 
 fn enabled() -> bool {
@@ -104,7 +97,8 @@ impl ConnectorTable {
         };
         let mut beside: Vec<PathBuf> = tls.files().map(Path::to_owned).collect();
         beside.extend(self.ca_file.as_ref().map(|path| source.beside(path.get_ref())));
-        beside.extend(self.credentials.as_ref().map(|table| source.beside(table.value_file.get_ref())));
+        beside
+            .extend(self.credentials.iter().flat_map(|table| table.get_ref().files()).map(|path| source.beside(path)));
         Ok(Connector {
             file: file.to_owned(),
             digest: Sha256Digest::of(text.as_bytes()),
@@ -120,7 +114,7 @@ impl ConnectorTable {
             upstream,
             workloads: workloads(source, &self.workloads)?,
             limits: self.limits.read(source)?,
-            credentials: self.credentials.map(|table| table.read(source)).transpose()?,
+            credentials: self.credentials.map(|table| CredentialsTable::read(table, source, dev)).transpose()?,
             ca_file: self.ca_file.map(|path| source.beside(path.get_ref())),
             allow_private: self.allow_private,
             routes: routes(source, self.routes)?,
@@ -194,41 +188,6 @@ fn workloads(source: Source<'_>, ids: &[Spanned<String>]) -> Result<Vec<SpiffeId
         workloads.push(workload);
     }
     Ok(workloads)
-}
-
-impl CredentialsTable {
-    fn read(self, source: Source<'_>) -> Result<Credentials, LoadError> {
-        let name = self.header.get_ref();
-        let header = HeaderName::from_bytes(name.as_bytes())
-            .ok()
-            .filter(headers::may_carry_credentials)
-            .ok_or_else(|| source.error(self.header.span(), Problem::CredentialsHeader(name.clone())))?;
-        let path = source.beside(self.value_file.get_ref());
-        if readable_by_others(&path)? {
-            return Err(source.error(self.value_file.span(), Problem::CredentialsMode));
-        }
-        let text = zeroize::Zeroizing::new(read_bounded(&path, 8192)?);
-        let secret = text.trim_end_matches(['\r', '\n']);
-        let visible = !secret.is_empty() && secret.bytes().all(|b| (b' '..=b'~').contains(&b));
-        let mut value = HeaderValue::from_str(secret)
-            .ok()
-            .filter(|_| visible)
-            .ok_or_else(|| source.error(self.value_file.span(), Problem::CredentialsValue))?;
-        value.set_sensitive(true);
-        Ok(Credentials { header, value })
-    }
-}
-
-#[cfg(unix)]
-fn readable_by_others(path: &Path) -> Result<bool, LoadError> {
-    use std::os::unix::fs::MetadataExt as _;
-    let metadata = std::fs::metadata(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
-    Ok(metadata.mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-fn readable_by_others(_path: &Path) -> Result<bool, LoadError> {
-    Ok(false)
 }
 
 fn routes(source: Source<'_>, tables: Vec<Spanned<RouteTable>>) -> Result<Vec<Arc<Route>>, LoadError> {

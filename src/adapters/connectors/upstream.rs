@@ -26,6 +26,7 @@ use super::breaker::{Breaker, CircuitOpen, CircuitState, Pass};
 use super::canonical::Forward;
 use super::client_identity::{self, OurIdentity};
 use super::config::{Connector, Connectors, UpstreamBase};
+use super::credentials::{CredentialError, JwtSvids};
 use super::headers;
 use super::rate::{Meter, TooEarly};
 use crate::domain::action::Method;
@@ -143,7 +144,7 @@ impl UpstreamPool {
         let permit = Arc::clone(&upstream.slots).try_acquire_owned().map_err(|_| NoPlace::Full)?;
         let pass = upstream.breaker.admit(Instant::now()).map_err(NoPlace::Circuit)?;
         upstream.meter.all().map_err(NoPlace::Rate)?;
-        Ok(Slot { upstream, permit, pass })
+        Ok(Slot { upstream, permit, pass, credential: None })
     }
 
     /// What each circuit lets through, and how often it has opened.
@@ -160,6 +161,7 @@ pub struct Slot {
     upstream: Arc<Upstream>,
     permit: OwnedSemaphorePermit,
     pass: Pass,
+    credential: Option<(HeaderName, HeaderValue)>,
 }
 
 /// The head of an answer, and its body still to come.
@@ -191,6 +193,17 @@ impl From<CallFault> for UpstreamError {
 }
 
 impl Slot {
+    /// With the credential that the upstream wants to see, so that one that is not to be had costs no mandate.
+    ///
+    /// # Errors
+    /// When it is not to be had.
+    pub async fn equip(mut self, svids: Option<&Arc<dyn JwtSvids>>) -> Result<Self, CredentialError> {
+        if let Some(credentials) = &self.upstream.connector.credentials {
+            self.credential = Some(credentials.header(svids).await?);
+        }
+        Ok(self)
+    }
+
     /// Makes the one call that `permit` allows: the only way to an upstream (invariant 6).
     ///
     /// `on_end` is called exactly once, with the call that is in doubt until its outcome is on record.
@@ -228,7 +241,7 @@ impl Slot {
         });
         let connector = &self.upstream.connector;
         let is_head = forward.method == Method::Head;
-        let answer = match self.upstream.exchange(forward, decision).await {
+        let answer = match self.upstream.exchange(forward, self.credential, decision).await {
             Ok(answer) => answer,
             Err(error) => {
                 completion.finish(Some(error.fault));
@@ -284,8 +297,13 @@ impl Upstream {
         })
     }
 
-    async fn exchange(&self, forward: Forward, decision: &DecisionId) -> Result<Response<Incoming>, UpstreamError> {
-        let request = self.request(forward, decision)?;
+    async fn exchange(
+        &self,
+        forward: Forward,
+        credential: Option<(HeaderName, HeaderValue)>,
+        decision: &DecisionId,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let request = self.request(forward, credential, decision)?;
         match tokio::time::timeout(self.connector.limits.request, self.client.request(request)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(UpstreamError { fault: fault_of_error(&error), source: Some(error.into()) }),
@@ -294,7 +312,12 @@ impl Upstream {
     }
 
     /// The request as sent. `Host` is the connector's, set by the client from the URL; ours come last.
-    fn request(&self, forward: Forward, decision: &DecisionId) -> Result<Request<Body>, UpstreamError> {
+    fn request(
+        &self,
+        forward: Forward,
+        credential: Option<(HeaderName, HeaderValue)>,
+        decision: &DecisionId,
+    ) -> Result<Request<Body>, UpstreamError> {
         let unsendable =
             |error: axum::http::Error| UpstreamError { fault: CallFault::Unreachable, source: Some(error.into()) };
         let mut request = Request::builder()
@@ -307,8 +330,11 @@ impl Upstream {
         headers.insert(USER_AGENT, US);
         headers.insert(DECISION_ID, visible(&decision.to_string())?);
         headers.insert(ACT, visible(forward.act.as_str())?);
-        if let Some(credentials) = &self.connector.credentials {
-            headers.insert(credentials.header.clone(), credentials.value.clone());
+        match credential {
+            Some((name, value)) => drop(headers.insert(name, value)),
+            // INVARIANT: whoever reserved the slot equipped it. A call without its credential is not made.
+            None if self.connector.credentials.is_some() => return Err(CallFault::Unreachable.into()),
+            None => {}
         }
         *request.headers_mut() = headers;
         Ok(request)

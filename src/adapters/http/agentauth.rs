@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::audit::{self, AuditDoor};
 use super::body;
+use super::callers::{CallerDoor, identify};
 use super::leg::{self, LegDoor};
 use super::log::{self, LogDoor, LogReading};
 use super::openapi::{self, ApiDoor, Door};
@@ -32,6 +33,7 @@ use crate::domain::json as strict;
 use crate::domain::leg::LegTemplate;
 use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
 use crate::service::audit::AuditReads;
+use crate::service::callers::Callers;
 use crate::service::issuer::queue::MAX_PAGE;
 use crate::service::issuer::{Issued, Issuer};
 use crate::service::ports::MAX_AUDIT_PAGE;
@@ -47,6 +49,8 @@ const MAX_WAIT_SECONDS: u64 = 60;
 pub struct AgentAuth {
     /// The use cases.
     pub issuer: Arc<Issuer>,
+    /// Who calls.
+    pub callers: Arc<Callers>,
     /// The withdrawals of this process.
     pub withdrawals: Arc<LegWithdrawals>,
     /// The readers of the record.
@@ -85,6 +89,7 @@ pub fn router(state: AgentAuth) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(state.clone(), admit))
+        .layer(axum::middleware::from_fn_with_state(state.clone(), identify::<AgentAuth>))
         .with_state(state)
 }
 
@@ -276,6 +281,12 @@ impl LegDoor for AgentAuth {
 
     async fn refused(&self, caller: &SpiffeId, refusal: Refusal) -> Refusal {
         self.issuer.refuse_at_door(caller, refusal).await
+    }
+}
+
+impl CallerDoor for AgentAuth {
+    fn callers(&self) -> &Arc<Callers> {
+        &self.callers
     }
 }
 

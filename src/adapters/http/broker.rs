@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use super::audit::{self, AuditDoor};
 use super::authzen;
 use super::body;
+use super::callers::{CallerDoor, identify};
 use super::ext_authz;
 use super::fairness::{Fairness, Refused};
 use super::leg::{self, LegDoor};
@@ -31,8 +32,8 @@ use super::problem::Problem;
 use super::report;
 use super::server::Peer;
 use crate::adapters::connectors::{
-    CallEnd, CallFault, CallRefused, CircuitOpen, Connectors, Forward, MatchedRoute, NoPlace, Slot, Target, TooEarly,
-    UpstreamPool, trace_id,
+    CallEnd, CallFault, CallRefused, CircuitOpen, Connectors, CredentialError, Forward, JwtSvids, MatchedRoute,
+    NoPlace, Slot, Target, TooEarly, UpstreamPool, trace_id,
 };
 use crate::domain::action::CallRequest;
 use crate::domain::id::Sha256Digest;
@@ -40,6 +41,7 @@ use crate::domain::ledger::Outcome;
 use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
 use crate::service::audit::AuditReads;
 use crate::service::broker::{Asked, Broker, CallInDoubt, CallOutcome, IncomingCall};
+use crate::service::callers::Callers;
 use crate::service::refusal::{Code, Refusal};
 use crate::service::wanted::NamedCall;
 use crate::service::withdrawals::LegWithdrawals;
@@ -67,6 +69,8 @@ impl Default for Upstreams {
 pub struct BrokerDoor {
     /// The use cases.
     pub broker: Arc<Broker>,
+    /// Who calls.
+    pub callers: Arc<Callers>,
     /// The withdrawals of this process.
     pub withdrawals: Arc<LegWithdrawals>,
     /// The readers of the record.
@@ -79,6 +83,8 @@ pub struct BrokerDoor {
     pub upstreams: Arc<ArcSwap<Upstreams>>,
     /// Counts what is refused before anything is verified.
     pub fairness: Arc<Fairness>,
+    /// Who gives the JWT-SVIDs that connectors ask for.
+    pub jwt_svids: Option<Arc<dyn JwtSvids>>,
     /// Outcomes that are being recorded: a clone lives as long as one is not on record.
     pub in_flight: InFlight,
 }
@@ -122,6 +128,12 @@ impl LegDoor for BrokerDoor {
     }
 }
 
+impl CallerDoor for BrokerDoor {
+    fn callers(&self) -> &Arc<Callers> {
+        &self.callers
+    }
+}
+
 impl AuditDoor for BrokerDoor {
     fn audit(&self) -> &AuditReads {
         &self.audit
@@ -152,6 +164,7 @@ pub fn router(state: BrokerDoor) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(state.clone(), admit))
+        .layer(axum::middleware::from_fn_with_state(state.clone(), identify::<BrokerDoor>))
         .with_state(state)
 }
 
@@ -185,7 +198,7 @@ async fn call(
         Ok(token) => token.map(str::to_owned),
         Err(refusal) => return Err(door.broker.refuse_at_door(peer.id(), refusal).await.into()),
     };
-    let incoming = Incoming { upstreams, parts, body };
+    let incoming = Incoming { upstreams, jwt_svids: door.jwt_svids.clone(), parts, body };
     let (permit, (forward, slot)) = door.broker.enforce(&peer, token.as_deref(), incoming).await?;
     let decision_id = permit.decision_id();
     let in_flight = door.in_flight.clone();
@@ -235,6 +248,7 @@ fn bearer(value: &HeaderValue) -> Option<&str> {
 /// A call at the door: routed and read when the broker asks for its canonical form.
 struct Incoming {
     upstreams: Arc<Upstreams>,
+    jwt_svids: Option<Arc<dyn JwtSvids>>,
     parts: Parts,
     body: Body,
 }
@@ -243,7 +257,7 @@ impl IncomingCall for Incoming {
     type Forward = (Forward, Slot);
 
     async fn canonicalise(self) -> Result<(CallRequest, Self::Forward), Refusal> {
-        let Self { upstreams, parts, body } = self;
+        let Self { upstreams, jwt_svids, parts, body } = self;
         let refused = |error: CallRefused| call_refused(&error);
         let target = Target::of(&parts.uri).map_err(refused)?;
         let connector =
@@ -256,6 +270,8 @@ impl IncomingCall for Incoming {
         let slot = upstreams.pool.reserve(&connector.name).map_err(no_place)?;
         let body = route.receive(&parts, body).await.map_err(refused)?;
         let (call, forward) = route.bind(&parts, body).map_err(refused)?;
+        // Last, so that only a call that could be made asks for it; before the burn, so that to have none costs no mandate.
+        let slot = slot.equip(jwt_svids.as_ref()).await.map_err(no_credential)?;
         Ok((call, (forward, slot)))
     }
 
@@ -296,6 +312,11 @@ fn no_place(why: NoPlace) -> Refusal {
             Refusal::because(Code::TooManyRequests, "connector_rate", detail).again_in(wait)
         }
     }
+}
+
+fn no_credential(error: CredentialError) -> Refusal {
+    let detail = format!("{error}; the call was not made, and the mandate is not spent");
+    Refusal::because(Code::UpstreamCredential, error.code(), detail)
 }
 
 pub(super) fn call_refused(error: &CallRefused) -> Refusal {

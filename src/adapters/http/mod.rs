@@ -6,6 +6,7 @@ pub mod audit;
 mod authzen;
 mod body;
 pub mod broker;
+pub mod callers;
 pub mod client;
 pub mod event_stream;
 mod ext_authz;

@@ -26,7 +26,7 @@ impl From<Refusal> for Problem {
 pub fn status(code: Code) -> StatusCode {
     match code {
         Code::RequestMalformed | Code::CallRefused => StatusCode::BAD_REQUEST,
-        Code::CredentialMissing | Code::MandateRefused => StatusCode::UNAUTHORIZED,
+        Code::CredentialMissing | Code::MandateRefused | Code::IdentityRefused => StatusCode::UNAUTHORIZED,
         Code::IdentityConflict
         | Code::CallerNotAllowed
         | Code::ApprovalRefused
@@ -43,9 +43,12 @@ pub fn status(code: Code) -> StatusCode {
         Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Code::UpstreamFailed => StatusCode::BAD_GATEWAY,
-        Code::Busy | Code::RecordUnavailable | Code::SinkBacklog | Code::IdentityStale => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Code::Busy
+        | Code::RecordUnavailable
+        | Code::SinkBacklog
+        | Code::IdentityStale
+        | Code::IdentityUnavailable
+        | Code::UpstreamCredential => StatusCode::SERVICE_UNAVAILABLE,
         Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
     }
 }
@@ -63,6 +66,8 @@ pub fn title(code: Code) -> &'static str {
         Code::CredentialMissing => "A mandate is required",
         Code::MandateRefused => "The mandate is refused",
         Code::IdentityConflict => "The identity does not match",
+        Code::IdentityRefused => "The identity is not proven",
+        Code::IdentityUnavailable => "The identity cannot be checked",
         Code::CallerNotAllowed => "The caller is not allowed",
         Code::ApprovalRefused => "The approval does not count",
         Code::LegRefused => "The legal ground is refused",
@@ -79,6 +84,7 @@ pub fn title(code: Code) -> &'static str {
         Code::RecordUnavailable => "The record is not available",
         Code::SinkBacklog => "The record does not reach its receivers",
         Code::IdentityStale => "Our own identity is out of date",
+        Code::UpstreamCredential => "The upstream's credential is not available",
         Code::UpstreamFailed => "The upstream failed",
         Code::UpstreamTimeout => "The upstream did not answer in time",
         Code::Internal => "Internal error",
@@ -126,9 +132,11 @@ pub fn document(refusal: &Refusal) -> Value {
 fn www_authenticate(refusal: &Refusal) -> Option<HeaderValue> {
     match refusal.code {
         Code::CredentialMissing => Some(HeaderValue::from_static("Bearer realm=\"atb\"")),
-        Code::MandateRefused => {
+        Code::MandateRefused | Code::IdentityRefused => {
             let reason = &refusal.reason;
-            let value = format!("Bearer realm=\"atb\", error=\"invalid_token\", error_description=\"{reason}\"");
+            // The token that is refused may be another one than the mandate.
+            let realm = if refusal.code == Code::IdentityRefused { "atb-identity" } else { "atb" };
+            let value = format!("Bearer realm=\"{realm}\", error=\"invalid_token\", error_description=\"{reason}\"");
             HeaderValue::try_from(value).ok()
         }
         _ => None,
@@ -148,7 +156,13 @@ impl IntoResponse for Problem {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if matches!(
             refusal.code,
-            Code::TooManyRequests | Code::Busy | Code::RecordUnavailable | Code::SinkBacklog | Code::IdentityStale
+            Code::TooManyRequests
+                | Code::Busy
+                | Code::RecordUnavailable
+                | Code::SinkBacklog
+                | Code::IdentityStale
+                | Code::IdentityUnavailable
+                | Code::UpstreamCredential
         ) {
             headers.insert(RETRY_AFTER, HeaderValue::from(refusal.retry_after.unwrap_or(1)));
         }

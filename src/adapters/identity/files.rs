@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::news::Trouble;
 use super::{Identities, Material, Refused, Tell};
 use crate::adapters::pem::{self, KeyPermissions, PemFileError};
-use crate::domain::spiffe::{DocumentError, JwtBundle, TrustDomain};
+use crate::domain::spiffe::{JwtBundle, JwtBundleError, TrustDomain};
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -47,7 +47,7 @@ pub enum FileSourceError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: DocumentError,
+        source: JwtBundleError,
     },
 }
 

@@ -25,7 +25,7 @@ use super::op::{Answer, Op, Prepared};
 use super::openings::OpeningRow;
 use super::rows::{advance_challenge, insert_nodes, insert_tiles, millis, number, open_challenge, prune};
 use super::transaction::{BEGIN, Failed, Statements, Transaction};
-use super::withdrawals;
+use super::{seen_tokens, withdrawals};
 use crate::domain::id::{ChallengeId, DecisionId, Sha256Digest};
 use crate::domain::ledger::{Checkpoint, LogKey, Origin, ReceiptDraft, Subtree};
 use crate::domain::time::Timestamp;
@@ -295,6 +295,7 @@ enum Verdict {
     Replayed,
     Conflict,
     Pruned(u64),
+    Seen(Option<String>),
     Noted,
     Probed,
 }
@@ -363,7 +364,12 @@ impl Group {
                     Verdict::Conflict
                 }
             }
-            Op::Prune { now } => Verdict::Pruned(prune(tx.inside().await?, now).await?),
+            // As long as either has a full portion to prune it is asked for again.
+            Op::Prune { now } => {
+                let db = tx.inside().await?;
+                Verdict::Pruned(prune(db, now).await?.max(seen_tokens::prune(db, now).await?))
+            }
+            Op::See(token) => Verdict::Seen(seen_tokens::see(tx.inside().await?, &token).await?),
             Op::Erase(which) => Verdict::Pruned(which.apply(tx.inside().await?).await?),
             Op::EraseOf { of, entry } => {
                 of.apply(tx.inside().await?).await?;
@@ -471,6 +477,7 @@ impl Written {
                 Verdict::Replayed => Answer::Replayed(receipts.next()?),
                 Verdict::Conflict => Answer::Conflict,
                 Verdict::Pruned(rows) => Answer::Pruned(rows),
+                Verdict::Seen(before) => Answer::Seen(before),
                 Verdict::Noted => Answer::Noted,
                 Verdict::Probed => Answer::Probed,
             })

@@ -25,6 +25,7 @@ mod queue;
 mod reader;
 mod rows;
 mod schema;
+mod seen_tokens;
 mod shipping;
 mod source;
 mod sqlite;

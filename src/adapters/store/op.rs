@@ -14,7 +14,7 @@ use crate::domain::id::DecisionId;
 use crate::domain::ledger::{CallKey, Entry, LeafHash, MAX_ENTRY_BYTES, Receipt, ReceiptDraft};
 use crate::domain::time::Timestamp;
 use crate::service::auditor::Columns;
-use crate::service::ports::{Burn, StoreError};
+use crate::service::ports::{Burn, SeenToken, StoreError};
 
 /// An entry with all that can be computed before it reaches the writer.
 #[derive(Debug)]
@@ -81,6 +81,8 @@ pub(super) enum Op {
     Prune {
         now: Timestamp,
     },
+    /// Remembers a token; no entry.
+    See(SeenToken),
     Erase(Erase),
     /// The openings of entries, with the entry that says so.
     EraseOf {
@@ -110,6 +112,8 @@ pub(super) enum Answer {
     Replayed(Receipt),
     Conflict,
     Pruned(u64),
+    /// Who handed a token in before, if anybody did; no entry.
+    Seen(Option<String>),
     /// Something beside the log changed; no entry.
     Noted,
     Probed,

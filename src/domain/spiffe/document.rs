@@ -6,7 +6,6 @@
 //! unknown `use` or key type, unknown members. An entry that is broken refuses the whole document, so that half a bundle
 //! is never in force. Integers above 2^53 - 1 are refused with it, as everywhere here (I-JSON).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding as _};
@@ -16,17 +15,16 @@ use serde_json::Value;
 use x509_parser::parse_x509_certificate;
 
 use super::jwk::RawJwk;
-use super::jwt_bundle::{JwtBundle, JwtKey};
+use super::jwt_bundle::JwtBundle;
 use super::{BundleError, TrustBundle, TrustDomain};
 use crate::domain::id::Sha256Digest;
 use crate::domain::json::{self, JsonError};
+use crate::domain::jwt::{JwtKey, JwtKeyError, JwtKeys};
 
 /// The largest document.
 pub const MAX_DOCUMENT_BYTES: usize = 512 * 1024;
 /// The most entries of one document, of every kind.
 const MAX_KEYS: usize = 128;
-/// The longest key id.
-const MAX_KID_BYTES: usize = 256;
 
 /// What one trust domain says of itself.
 #[derive(Debug, Clone)]
@@ -117,18 +115,12 @@ impl BundleDocument {
         let mut canonical: Vec<_> = raw.keys.iter().map(json::canonical).collect();
         canonical.sort();
         let keys_digest = Sha256Digest::of(&canonical.join(&b'\n'));
-        let (mut authorities, mut jwt_keys) = (Vec::new(), BTreeMap::new());
+        let (mut authorities, mut jwt_keys) = (Vec::new(), Vec::new());
         for (position, value) in (1..).zip(raw.keys) {
-            let jwk: RawJwk = json::read(value)?;
+            let jwk: RawJwk = json::read(value.clone())?;
             match jwk.usage.as_deref() {
                 Some("x509-svid") => authorities.extend(authority(&jwk, position)?),
-                Some("jwt-svid") => {
-                    if let Some((kid, key)) = jwt_key(&jwk, position)?
-                        && jwt_keys.insert(kid, key).is_some()
-                    {
-                        return Err(DocumentError::KeyId(position));
-                    }
-                }
+                Some("jwt-svid") => add_jwt_key(&mut jwt_keys, &jwk, &value, position)?,
                 _ => {
                     jwk.key(position)?;
                 }
@@ -143,7 +135,7 @@ impl BundleDocument {
         };
         Ok(Self {
             x509,
-            jwt: JwtBundle::new(domain, jwt_keys),
+            jwt: JwtBundle::new(domain, JwtKeys::of(jwt_keys).ok_or(DocumentError::KeyId(0))?),
             sequence: raw.spiffe_sequence,
             refresh_hint: raw.spiffe_refresh_hint.map(Duration::from_secs),
             keys_digest,
@@ -152,25 +144,19 @@ impl BundleDocument {
 }
 
 /// The keys of a Workload API's JWT bundle.
-pub(super) fn jwt_keys<'k>(
-    jwks: impl IntoIterator<Item = &'k [u8]>,
-) -> Result<BTreeMap<String, JwtKey>, DocumentError> {
-    let mut keys = BTreeMap::new();
+pub(super) fn jwt_keys<'k>(jwks: impl IntoIterator<Item = &'k [u8]>) -> Result<JwtKeys, DocumentError> {
+    let mut keys = Vec::new();
     for (position, jwk) in (1..).zip(jwks) {
         if position > MAX_KEYS {
             return Err(DocumentError::TooMany);
         }
-        let jwk: RawJwk = json::parse_as(jwk)?;
-        if jwk.usage.as_deref().is_some_and(|usage| usage != "jwt-svid") {
-            continue;
-        }
-        if let Some((kid, key)) = jwt_key(&jwk, position)?
-            && keys.insert(kid, key).is_some()
-        {
-            return Err(DocumentError::KeyId(position));
+        let value = json::parse(jwk)?;
+        let jwk: RawJwk = json::read(value.clone())?;
+        if jwk.usage.as_deref().is_none_or(|usage| usage == "jwt-svid") {
+            add_jwt_key(&mut keys, &jwk, &value, position)?;
         }
     }
-    Ok(keys)
+    JwtKeys::of(keys).ok_or(DocumentError::KeyId(0))
 }
 
 fn authority(jwk: &RawJwk, position: usize) -> Result<Option<CertificateDer<'static>>, DocumentError> {
@@ -185,14 +171,22 @@ fn authority(jwk: &RawJwk, position: usize) -> Result<Option<CertificateDer<'sta
     Ok(Some(CertificateDer::from(der)))
 }
 
-fn jwt_key(jwk: &RawJwk, position: usize) -> Result<Option<(String, JwtKey)>, DocumentError> {
-    let kid = jwk.kid.clone().filter(|kid| (1..=MAX_KID_BYTES).contains(&kid.len()));
-    let kid = kid.ok_or(DocumentError::KeyId(position))?;
-    let Some(key) = jwk.key(position)?.and_then(JwtKey::of) else { return Ok(None) };
-    if jwk.alg.as_deref().is_some_and(|alg| !key.takes(alg)) {
-        return Err(DocumentError::Key(position));
+/// Adds the key of an entry, unless JWT-SVIDs may not be signed with its kind.
+fn add_jwt_key(keys: &mut Vec<JwtKey>, jwk: &RawJwk, value: &Value, position: usize) -> Result<(), DocumentError> {
+    // What is broken is broken, whether or not we would use it.
+    jwk.key(position)?;
+    let members = value.as_object().ok_or(DocumentError::Key(position))?;
+    let read = JwtKey::from_jwk(members).map_err(|error| match error {
+        JwtKeyError::Kid | JwtKeyError::DuplicateKid => DocumentError::KeyId(position),
+        JwtKeyError::Private => DocumentError::PrivateKey(position),
+        _ => DocumentError::Key(position),
+    })?;
+    let Some(key) = read else { return Ok(()) };
+    if keys.iter().any(|other| other.kid() == key.kid()) {
+        return Err(DocumentError::KeyId(position));
     }
-    Ok(Some((kid, key)))
+    keys.push(key);
+    Ok(())
 }
 
 #[cfg(test)]

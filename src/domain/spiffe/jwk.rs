@@ -26,10 +26,6 @@ pub(super) struct RawJwk {
     #[serde(rename = "use", default)]
     pub(super) usage: Option<String>,
     #[serde(default)]
-    pub(super) kid: Option<String>,
-    #[serde(default)]
-    pub(super) alg: Option<String>,
-    #[serde(default)]
     pub(super) x5c: Option<Vec<String>>,
     #[serde(default)]
     crv: Option<String>,

@@ -1,16 +1,20 @@
 //! X.509-SVIDs, before and after verification (SPIFFE X.509-SVID §2 to §5).
 //!
 //! [`UnverifiedSvid::parse`] checks everything that a chain says about itself; only [`super::TrustBundles::verify`]
-//! says that somebody we trust issued it, and turns it into a [`VerifiedSvid`].
+//! says that somebody we trust issued it, and turns it into a [`VerifiedSvid`]. A JWT-SVID ([`super::UnverifiedJwtSvid`])
+//! becomes the same type, so that identity has one form wherever it is asked for.
 //!
 //! INVARIANT: a `VerifiedSvid` was valid at the instant that `verify` was given. It does not stay valid: who keeps one
 //! asks [`VerifiedSvid::expires_at`] again before relying on it.
+
+use std::sync::Arc;
 
 use rustls_pki_types::CertificateDer;
 
 use super::x509::{self, Leaf, Validity};
 use super::{SpiffeId, SpiffeIdError, SvidKey, TrustDomain};
 use crate::domain::id::Sha256Digest;
+use crate::domain::platform::PlatformIdentity;
 use crate::domain::time::Timestamp;
 
 /// Leaf and at most three intermediates.
@@ -79,26 +83,74 @@ impl UnverifiedSvid {
             authority,
             not_before: self.validity.not_before,
             expires_at: self.validity.not_after.min(authority_not_after),
-            leaf: self.leaf,
+            own_validity: self.leaf.validity,
+            id: self.leaf.id,
+            key: self.leaf.key,
             chain: self.chain,
+            presented_by: None,
+            platform: None,
         }
     }
 }
 
-/// The proof of an identity: a chain that led to an authority of its own trust domain.
+/// The proof of an identity: a chain that led to an authority of its own trust domain, or a token that one signed.
 #[derive(Debug, Clone)]
 pub struct VerifiedSvid {
+    /// Empty for a JWT-SVID.
     chain: Vec<CertificateDer<'static>>,
-    leaf: Leaf,
+    id: SpiffeId,
+    key: SvidKey,
+    own_validity: Validity,
     authority: Sha256Digest,
     not_before: Timestamp,
     expires_at: Timestamp,
+    presented_by: Option<Arc<SpiffeId>>,
+    platform: Option<Arc<PlatformIdentity>>,
 }
 
 impl VerifiedSvid {
+    /// For `UnverifiedJwtSvid::verify`: an identity that a token proved and no certificate.
+    pub(super) fn of_jwt(id: SpiffeId, authority: Sha256Digest, issued_at: Timestamp, expires_at: Timestamp) -> Self {
+        Self {
+            chain: Vec::new(),
+            id,
+            key: SvidKey::Other("none: the identity was proven by a JWT-SVID"),
+            own_validity: Validity { not_before: issued_at, not_after: expires_at },
+            authority,
+            not_before: issued_at,
+            expires_at,
+            presented_by: None,
+            platform: None,
+        }
+    }
+
     /// Who this is.
     pub fn id(&self) -> &SpiffeId {
-        &self.leaf.id
+        &self.id
+    }
+
+    /// The same identity, whose token came over the connection of `proxy`.
+    #[must_use]
+    pub fn presented_by(mut self, proxy: SpiffeId) -> Self {
+        self.presented_by = Some(Arc::new(proxy));
+        self
+    }
+
+    /// The proxy that handed a JWT-SVID in. It is believed that the token is genuine, not that the workload sent it.
+    pub fn presenter(&self) -> Option<&SpiffeId> {
+        self.presented_by.as_deref()
+    }
+
+    /// The same identity, for which its platform vouches too.
+    #[must_use]
+    pub fn vouched_for(mut self, platform: Arc<PlatformIdentity>) -> Self {
+        self.platform = Some(platform);
+        self
+    }
+
+    /// Whom the platform says that this is, where a token of it came along and was verified.
+    pub fn platform(&self) -> Option<&Arc<PlatformIdentity>> {
+        self.platform.as_ref()
     }
 
     /// The last instant at which leaf, intermediates and authority are all valid.
@@ -111,33 +163,32 @@ impl VerifiedSvid {
         self.not_before
     }
 
-    /// The authority that the chain led to: SHA-256 over the DER of its SubjectPublicKeyInfo.
+    /// The authority that the chain led to or that signed the token: SHA-256 over the DER of its SubjectPublicKeyInfo.
     pub fn authority(&self) -> Sha256Digest {
         self.authority
     }
 
-    /// From when to when the leaf alone is valid: the lifetime that the platform gave this identity.
+    /// From when to when the leaf or the token alone is valid: the lifetime that the platform gave this identity.
     pub fn own_validity(&self) -> (Timestamp, Timestamp) {
-        (self.leaf.validity.not_before, self.leaf.validity.not_after)
+        (self.own_validity.not_before, self.own_validity.not_after)
     }
 
-    /// The key that the identity proves possession of.
+    /// The key that the identity proves possession of; a JWT-SVID has none, which signs no statement.
     pub fn key(&self) -> &SvidKey {
-        &self.leaf.key
+        &self.key
     }
 
-    /// The leaf certificate.
+    /// The leaf certificate; empty for a JWT-SVID.
     pub fn leaf_der(&self) -> &CertificateDer<'static> {
         self.chain.first().unwrap_or(&EMPTY)
     }
 
-    /// The chain as presented, leaf first.
+    /// The chain as presented, leaf first; empty for a JWT-SVID.
     pub fn chain_der(&self) -> &[CertificateDer<'static>] {
         &self.chain
     }
 }
 
-/// Never seen: a chain has a leaf by construction.
 static EMPTY: CertificateDer<'static> = CertificateDer::from_slice(&[]);
 
 /// What is wrong with an SVID; one fact a variant.

@@ -165,6 +165,7 @@ impl Broker {
     ) -> Result<(Permit, C::Forward), Refusal> {
         let mut attempt = Attempt { platform: Some(caller.into()), ..self.attempt(caller.id()) };
         attempt.subject.detail.extend(incoming.trace_id().map(|trace| ("trace_id".to_owned(), trace)));
+        attempt.subject.detail.extend(recording::proof_of(caller));
         let stop = match self.try_enforce(&mut attempt, caller, unverified_jwt, incoming).await {
             Ok(permitted) => return Ok(permitted),
             Err(stop) => stop,

@@ -76,7 +76,9 @@ impl Issuer {
         let bundle = self.approver_of(caller, Some(id)).await?;
         for _ in 0..RETRIES {
             let stored = self.visible(caller, &bundle, id).await?;
-            let subject = Subject { caller: Some(caller.id().clone()), ..subject_of(&stored.value) };
+            let mut subject = Subject { caller: Some(caller.id().clone()), ..subject_of(&stored.value) };
+            // Of a rejection the caller is the only proof.
+            subject.detail.extend(recording::proof_of(caller));
             let pending = match stored.value.clone().pending(self.now()) {
                 Ok(pending) => pending,
                 Err(closed) => {

@@ -64,6 +64,7 @@ impl Issuer {
         loop {
             let stored = self.own_challenge(caller, id).await?;
             *subject = subject_of(&stored.value);
+            subject.detail.extend(recording::proof_of(caller));
             self.not_withdrawn(stored.value.ask().leg.as_leg())?;
             match stored.value.clone().approved(self.now()) {
                 Ok(_) => {
@@ -184,6 +185,7 @@ impl Issuer {
             ..self.issuance(&sealed, &bundle, decision_id)
         };
         recorded.onto(&mut subject);
+        recording::copy_proof(asked, &mut subject);
         let entry = self.entry(event, draft.workspace, subject);
         match self.ports.challenges.advance(stored.version, &redeemed, entry).await {
             Ok(receipt) => release(sealed, &receipt, decision_id).map_err(Retry::Refused),

@@ -217,6 +217,7 @@ impl Issuer {
         let input = facts::of_request(asking, &[], now);
         let judged = self.ports.policy.issue(input.clone()).await;
         let recorded = recording::of(PolicyRule::IssueDecision, &input, &judged, &ask.act, self.ports.entropy.as_ref());
+        let recorded = recorded.by(caller);
         recorded.clone().onto(subject);
         let required = judged.verdict.requirement.clone();
         let requirement = self.allowed(&judged, subject).map_err(|refusal| {

@@ -71,7 +71,7 @@ impl Door {
 
     async fn send(&self, request: Request<Body>) -> Result<UpstreamResponse, UpstreamError> {
         let forward = self.forward(request).await;
-        let slot = self.pool.reserve(forward.connector()).ok().unwrap();
+        let slot = self.pool.reserve(forward.connector()).ok().unwrap().equip(None).await.unwrap();
         let ends = Arc::clone(&self.ends);
         slot.send(forward, &decision(), move |end| ends.lock().unwrap().push(end)).await
     }
