@@ -93,7 +93,7 @@ fn each_defect_refuses_the_whole_document_by_its_name() {
             "bundle_certificate_refused",
             vec![edit(good.clone(), "x5c", x509("partner.example.bundle.pem")["x5c"].clone())],
         ),
-        ("authority_of_foreign_domain", vec![x509("partner.example.bundle.pem")]),
+        ("svid_authority_spiffe_id", vec![x509("partner.example.bundle.pem")]),
         ("bundle_too_many", vec![good.clone(); 129]),
         ("bundle_key_id_refused", vec![edit(jwt(), "kid", 7.into())]),
         ("bundle_not_a_document", vec![json!("a key")]),
