@@ -19,6 +19,7 @@ pub mod connectors;
 
 pub mod http;
 
+pub mod guardrails;
 pub mod notify;
 pub mod object_store;
 pub mod outgoing;

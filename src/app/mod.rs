@@ -367,6 +367,7 @@ impl Core {
         let ports = BrokerPorts {
             ledger: self.store.clone(),
             policy: self.policy.clone(),
+            guardrails: parts::guardrails(&self.config)?,
             data_api: part.data_api.iter().cloned().collect(),
             calls: Arc::new(parts::Routes(Arc::clone(&self.upstreams))),
             withdrawn: Arc::clone(&self.withdrawn),

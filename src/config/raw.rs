@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{
-    AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, ledger, notify, object_store, policy, retention, sinks,
-    tickets,
+    AgentAuthConfig, BrokerConfig, Config, ConfigError, Door, guardrails, ledger, notify, object_store, policy,
+    retention, sinks, tickets,
 };
 use crate::domain::policy::Environment;
 use crate::domain::spiffe::SpiffeId;
@@ -47,6 +47,8 @@ pub struct Raw {
     archive: Option<object_store::RawObjectStore>,
     #[serde(default)]
     api: RawApi,
+    #[serde(default)]
+    guardrails: guardrails::RawGuardrails,
     #[serde(default)]
     legal: RawLegal,
     #[serde(default)]
@@ -293,6 +295,7 @@ impl Raw {
             tickets: tickets::resolve(self.tickets, base)?,
             notify: self.notify.resolve(base)?,
             api_readers: ours("api.readers", &self.api.readers)?,
+            guardrails: self.guardrails.resolve(base)?,
             legal_officers: ours("legal.officers", &self.legal.officers)?,
             auditors: ours("ledger.auditors", &self.ledger.auditors)?,
             ledger: self.ledger.resolve(&self.trust.domain, base)?,

@@ -8,6 +8,7 @@ pub mod view;
 pub mod wanted;
 
 pub mod facts;
+pub mod guardrails;
 
 pub mod recording;
 

@@ -29,6 +29,7 @@ mod ext_authz;
 mod faults;
 mod faults_store;
 mod governance;
+mod guardrails;
 mod issue;
 mod kept_checkpoint;
 mod leg;
