@@ -202,6 +202,7 @@ impl World {
             environment: Environment::Production,
             platform: None,
             counters: &Counters::default(),
+            guardrails: None,
             now: self.now,
         };
         facts::of_call(&bound, &call, &approvals, circumstances)

@@ -4,6 +4,7 @@
 //! name. [`Config`](crate::config::Config) is what the rest of the program sees: paths resolved against the file's
 //! folder, names parsed, insecure choices refused outside development. This module is the only reader of the environment.
 
+mod guardrails;
 mod identity;
 mod ledger;
 mod notify;
@@ -26,6 +27,7 @@ use crate::domain::policy::Environment;
 use crate::domain::spiffe::{SpiffeId, TrustDomain};
 use crate::domain::time::Ttl;
 
+pub use guardrails::{GuardrailServiceConfig, GuardrailsConfig};
 pub use identity::{DoorName, JwtSvidConfig, PlatformConfig, WithoutJtiConfig};
 pub use ledger::{LedgerConfig, WitnessConfig};
 pub use notify::{EndpointConfig, EndpointUrl, NotifyConfig, Shape};
@@ -77,7 +79,7 @@ pub enum ConfigError {
 }
 
 /// Every key, as `section.key`. A test holds it against [`Raw`].
-pub const KEYS: [&str; 94] = [
+pub const KEYS: [&str; 100] = [
     "dev",
     "environment",
     "trust.domain",
@@ -131,6 +133,12 @@ pub const KEYS: [&str; 94] = [
     "notify.max_age_seconds",
     "notify.endpoints",
     "api.readers",
+    "guardrails.patterns",
+    "guardrails.service",
+    "guardrails.ca",
+    "guardrails.secret",
+    "guardrails.timeout_ms",
+    "guardrails.fail_open",
     "legal.officers",
     "ledger.auditors",
     "ledger.readers",
@@ -221,6 +229,8 @@ pub struct Config {
     pub archive: Option<ObjectStoreConfig>,
     /// Who may read the description of the API, at both doors.
     pub api_readers: Vec<SpiffeId>,
+    /// What looks at what calls say, where anything does.
+    pub guardrails: Option<GuardrailsConfig>,
     /// Who may withdraw legal grounds, at both doors.
     pub legal_officers: Vec<SpiffeId>,
     /// Who may read the record, at both doors.

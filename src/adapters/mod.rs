@@ -21,6 +21,7 @@ pub mod connectors;
 
 pub mod http;
 
+pub mod guardrails;
 pub mod notify;
 pub mod object_store;
 pub mod outgoing;

@@ -384,6 +384,7 @@ impl Core {
         let ports = BrokerPorts {
             ledger: self.store.clone(),
             policy: self.policy.clone(),
+            guardrails: parts::guardrails(&self.config)?,
             data_api: part.data_api.iter().cloned().collect(),
             calls: Arc::new(parts::Routes(Arc::clone(&self.upstreams))),
             withdrawn: Arc::clone(&self.withdrawn),
@@ -422,10 +423,11 @@ pub async fn check(config: &Config, exe: &Path) -> Vec<anyhow::Error> {
     let mut identities = identity::check(config);
     // Without identities, which are named below, nothing can be said of who signed what.
     let known = identities.as_mut().ok().and_then(Option::take);
-    let results: [anyhow::Result<()>; 11] = [
+    let results: [anyhow::Result<()>; 12] = [
         parts::refuse_unsafe(config, modes),
         identities.map(drop),
         callers::platform_keys(config).map(drop),
+        parts::guardrails(config).map(drop),
         connectors::load(config, modes, known.as_ref(), None, SystemClock.now()).map(drop).map_err(Into::into),
         log_key(),
         mandate_key(),

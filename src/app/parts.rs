@@ -10,6 +10,7 @@ use super::{Mode, verifier_key_path};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::commitment::CommitmentKey;
 use crate::adapters::connectors::CallRefused;
+use crate::adapters::guardrails::{HttpGuardrail, read_patterns};
 use crate::adapters::http::broker::Upstreams;
 use crate::adapters::signer;
 use crate::adapters::store::{OpenMode, SqliteStore, write_verifier_key};
@@ -22,7 +23,8 @@ use crate::domain::ledger::{LogKey, Origin};
 use crate::domain::leg::Commit;
 use crate::domain::policy::Bundle;
 use crate::domain::spiffe::SpiffeId;
-use crate::service::ports::{CallDirectory, NotACall};
+use crate::service::guardrails::Guardrails;
+use crate::service::ports::{CallDirectory, GuardrailService, NotACall};
 
 /// What no process may run with.
 pub(super) fn refuse_unsafe(config: &Config, mode: Mode) -> anyhow::Result<()> {
@@ -45,6 +47,18 @@ pub(super) fn refuse_unsafe(config: &Config, mode: Mode) -> anyhow::Result<()> {
         tracing::warn!(ops.listen = %config.ops, "health and metrics are served without authentication beyond this host");
     }
     Ok(())
+}
+
+/// What looks at what calls say, where the configuration names anything.
+pub(super) fn guardrails(config: &Config) -> anyhow::Result<Option<Guardrails>> {
+    let Some(part) = &config.guardrails else { return Ok(None) };
+    let patterns = part.patterns.as_deref().map(read_patterns).transpose()?.unwrap_or_default();
+    let service = part.service.as_ref().map(|service| {
+        let (ca, secret) = (service.ca.as_deref(), service.secret.as_deref());
+        HttpGuardrail::new(&service.url, ca, secret, service.timeout, config.dev)
+    });
+    let service = service.transpose()?.map(|service| Arc::new(service) as Arc<dyn GuardrailService>);
+    Ok(Some(Guardrails::new(patterns, service, part.fail_open.iter().copied())))
 }
 
 /// The ledger. It is made once, when its key has never signed one; a ledger that vanished is not replaced.

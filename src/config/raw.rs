@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{
-    AgentAuthConfig, AgentShare, BrokerConfig, Config, ConfigError, Door, identity, ledger, notify, object_store,
-    policy, retention, sinks, tickets, trust,
+    AgentAuthConfig, AgentShare, BrokerConfig, Config, ConfigError, Door, guardrails, identity, ledger, notify,
+    object_store, policy, retention, sinks, tickets, trust,
 };
 use crate::domain::approval::ConnectorSigner;
 use crate::domain::policy::Environment;
@@ -55,6 +55,8 @@ pub struct Raw {
     archive: Option<object_store::RawObjectStore>,
     #[serde(default)]
     api: RawApi,
+    #[serde(default)]
+    guardrails: guardrails::RawGuardrails,
     #[serde(default)]
     legal: RawLegal,
     #[serde(default)]
@@ -333,6 +335,7 @@ impl Raw {
             notify: self.notify.resolve(base)?,
             trust,
             api_readers: ours("api.readers", &self.api.readers)?,
+            guardrails: self.guardrails.resolve(base)?,
             legal_officers: ours("legal.officers", &self.legal.officers)?,
             auditors: ours("ledger.auditors", &self.ledger.auditors)?,
             ledger: self.ledger.resolve(&known, base)?,

@@ -16,6 +16,7 @@ pub mod spiffe;
 pub mod action;
 pub mod attestation;
 pub mod catalogue;
+pub mod guardrail;
 pub mod role;
 pub mod sentence;
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::domain::action::{ActionName, CallRequest, RequestBinding};
 use crate::domain::approval::Ask;
 use crate::domain::catalogue::Tier;
+use crate::domain::guardrail::GuardrailFacts;
 use crate::domain::id::{Jti, Revision, WorkspaceId};
 use crate::domain::json::Object;
 use crate::domain::leg::Leg;
@@ -55,6 +56,8 @@ pub struct Circumstances<'a> {
     pub platform: Option<PlatformFacts>,
     /// What was allowed lately.
     pub counters: &'a Counters,
+    /// What guardrails found in the call, where any are configured.
+    pub guardrails: Option<&'a GuardrailFacts>,
     /// When the call arrived.
     pub now: Timestamp,
 }
@@ -86,6 +89,7 @@ pub fn of_request(asked: Asked<'_>, approvals: &[ApprovalFact], now: Timestamp) 
         workspace: asked.workspace,
         agent: agent(&asked.ask.sub, asked.platform),
         counters: None,
+        guardrails: None,
         unmandated: false,
         poa,
         request: asked.call.map(RequestFacts::from),
@@ -121,7 +125,7 @@ pub fn of_call(
     approvals: &ProvenApprovals,
     circumstances: Circumstances<'_>,
 ) -> PolicyInput {
-    let Circumstances { workspace, environment, platform, counters, now } = circumstances;
+    let Circumstances { workspace, environment, platform, counters, guardrails, now } = circumstances;
     let claims = mandate.claims();
     PolicyInput::new(&PolicyFacts {
         phase: Phase::Call,
@@ -130,6 +134,7 @@ pub fn of_call(
         workspace,
         agent: agent(&claims.sub, platform),
         counters: Some(counters),
+        guardrails,
         unmandated: false,
         poa: PoaFacts {
             iss: &claims.iss,
@@ -155,7 +160,7 @@ pub fn of_call(
 
 /// The input for `data.atb.poa.decision` about a call that came without a mandate: `poa` is null and nobody approved.
 pub fn of_unmandated(caller: &SpiffeId, call: &CallRequest, circumstances: Circumstances<'_>) -> PolicyInput {
-    let Circumstances { workspace, environment, platform, counters, now } = circumstances;
+    let Circumstances { workspace, environment, platform, counters, guardrails, now } = circumstances;
     PolicyInput::new(&PolicyFacts {
         phase: Phase::Call,
         time: now.as_secs(),
@@ -163,6 +168,7 @@ pub fn of_unmandated(caller: &SpiffeId, call: &CallRequest, circumstances: Circu
         workspace,
         agent: agent(caller, platform),
         counters: Some(counters),
+        guardrails,
         unmandated: true,
         poa: (),
         request: Some(call.into()),

@@ -10,6 +10,7 @@ pub mod wanted;
 pub mod access;
 
 pub mod facts;
+pub mod guardrails;
 
 pub mod recording;
 

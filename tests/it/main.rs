@@ -32,6 +32,7 @@ mod faults;
 mod faults_store;
 mod federation;
 mod governance;
+mod guardrails;
 mod identity;
 mod identity_files;
 mod issue;

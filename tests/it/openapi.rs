@@ -135,6 +135,8 @@ async fn every_described_operation_is_behind_its_door_and_the_document_is_for_it
         let wrong = reader.send("PUT", "/openapi.json", &[], Vec::new()).await;
         assert_eq!(wrong.verdict(), "405 method_not_allowed", "{wrong}");
         assert!(wrong.header("allow").contains("GET"), "RFC 9110 §15.5.6: {wrong:?}");
+        let foreign = reader.send("TRACE", "/openapi.json", &[], Vec::new()).await;
+        assert_eq!((foreign.status, foreign.header("allow").is_empty()), (405, false), "{foreign:?}");
     }
     app.finish().await;
 }

@@ -104,6 +104,10 @@ async fn admit(
         .and_then(|()| body::no_other_identity(request.headers(), peer.id().as_str()));
     match admitted {
         Ok(()) => next.run(request).await,
+        Err(refusal) if refusal.code == Code::MethodNotAllowed => {
+            let problem = Problem(state.issuer.refuse_at_door(peer.id(), refusal).await);
+            ([body::ALLOWED], problem).into_response()
+        }
         Err(refusal) => Problem(state.issuer.refuse_at_door(peer.id(), refusal).await).into_response(),
     }
 }

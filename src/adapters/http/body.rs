@@ -40,6 +40,10 @@ pub(super) async fn json(headers: &HeaderMap, body: Body) -> Result<Bytes, Refus
     }
 }
 
+/// What the doors know at all, for the `Allow` of a 405 that is not about one path (RFC 9110 §15.5.6).
+pub(super) const ALLOWED: (axum::http::HeaderName, &str) =
+    (axum::http::header::ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
 /// CONNECT asks for a tunnel and TRACE for an echo of what may be secret (RFC 9110 §9.3.8): neither exists here, under any
 /// path.
 pub(super) fn no_foreign_method(method: &Method) -> Result<(), Refusal> {

@@ -177,7 +177,10 @@ async fn admit(
 ) -> Response {
     match body::no_foreign_method(request.method()) {
         Ok(()) => next.run(request).await,
-        Err(refusal) => Problem(door.broker.refuse_at_door(peer.id(), refusal).await).into_response(),
+        Err(refusal) => {
+            let problem = Problem(door.broker.refuse_at_door(peer.id(), refusal).await);
+            ([body::ALLOWED], problem).into_response()
+        }
     }
 }
 

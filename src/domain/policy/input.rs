@@ -8,6 +8,7 @@ use super::rollout::Place;
 use crate::domain::action::{CallPath, CallRequest, Method};
 use crate::domain::attestation::Attested;
 use crate::domain::catalogue::Tier;
+use crate::domain::guardrail::GuardrailFacts;
 use crate::domain::id::{Sha256Digest, WorkspaceId};
 use crate::domain::json::Object;
 use crate::domain::spiffe::{SpiffeId, VerifiedSvid};
@@ -140,6 +141,9 @@ pub struct PolicyFacts<'a, P> {
     /// How many calls were allowed lately; none at [`Phase::Issue`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counters: Option<&'a Counters>,
+    /// What guardrails found in the call, where any are configured; none at [`Phase::Issue`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guardrails: Option<&'a GuardrailFacts>,
     /// Whether the call came without a mandate and the configuration lets the policy judge such calls.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unmandated: bool,

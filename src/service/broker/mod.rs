@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::facts::{self, Circumstances};
+use super::guardrails::{self, Guardrails};
 use super::ports::{Burn, BurnError, CallDirectory, Clock, Entropy, Judged, Ledger, PolicyPoint};
 use super::recording;
 use super::refusal::{Code, Refusal};
@@ -23,6 +24,7 @@ use super::view;
 use super::wanted::{NamedCall, Wanted, missing_for};
 use super::withdrawals::LegWithdrawals;
 use crate::domain::action::CallRequest;
+use crate::domain::guardrail::GuardrailFacts;
 use crate::domain::id::{DecisionId, EventId, WorkspaceId};
 use crate::domain::jose::MandateKeys;
 use crate::domain::ledger::{CallKey, Entry, EventType, KeptDocument, PolicyRule, Receipt, Subject};
@@ -49,6 +51,8 @@ pub struct BrokerPorts {
     pub data_api: BTreeSet<SpiffeId>,
     /// The policy.
     pub policy: Arc<dyn PolicyPoint>,
+    /// What looks at what calls say, where anything does.
+    pub guardrails: Option<Guardrails>,
     /// The connectors' routes.
     pub calls: Arc<dyn CallDirectory>,
     /// AgentAuth's keys in force.
@@ -304,8 +308,10 @@ impl Broker {
         let leg = &mandate.claims().leg;
         self.ports.withdrawn.check(leg).map_err(|defect| ground_refused(&defect))?;
         let reserved = self.reserve(attempt, &mandate.claims().sub, call)?;
-        let input = facts::of_call(mandate, call, approvals, self.circumstances(attempt, &reserved));
-        let judged = self.ask(attempt, input, call).await?;
+        let guarded = self.guard(attempt, call).await;
+        let circumstances = self.circumstances(attempt, &reserved, guarded.as_ref());
+        let input = facts::of_call(mandate, call, approvals, circumstances);
+        let judged = self.ask(attempt, input, call, guarded.as_ref()).await?;
         judged.bundle.templates().holds(leg, attempt.arrived).map_err(|defect| ground_refused(&defect))?;
         view::was_shown(&judged.bundle, mandate, approvals, call)?;
         Ok((judged.verdict, reserved))
@@ -315,22 +321,36 @@ impl Broker {
         self.counters.reserve(agent, &call.act, &attempt.workspace, attempt.arrived)
     }
 
-    fn circumstances<'a>(&self, attempt: &'a Attempt, reserved: &'a Reservation) -> Circumstances<'a> {
+    /// What guardrails find in the call, noted for the record.
+    async fn guard(&self, attempt: &mut Attempt, call: &CallRequest) -> Option<GuardrailFacts> {
+        let found = self.ports.guardrails.as_ref()?.look(call).await;
+        guardrails::note(&found, &mut attempt.subject);
+        Some(found)
+    }
+
+    fn circumstances<'a>(
+        &self,
+        attempt: &'a Attempt,
+        reserved: &'a Reservation,
+        guardrails: Option<&'a GuardrailFacts>,
+    ) -> Circumstances<'a> {
         Circumstances {
             workspace: &attempt.workspace,
             environment: self.settings.environment,
             platform: attempt.platform,
             counters: reserved.told(),
+            guardrails,
             now: attempt.arrived,
         }
     }
 
-    /// The policy's yes, and parameters that fit the act.
+    /// The policy's yes, parameters that fit the act, and nothing that guardrails stop.
     async fn ask(
         &self,
         attempt: &mut Attempt,
         input: PolicyInput,
         call: &CallRequest,
+        guarded: Option<&GuardrailFacts>,
     ) -> Result<Judged<Decision>, Refusal> {
         let judged = self.ports.policy.decide(input.clone()).await;
         recording::of(PolicyRule::PoaDecision, &input, &judged, &call.act, self.ports.entropy.as_ref())
@@ -342,6 +362,9 @@ impl Broker {
             return Err(Refusal::by_policy(&judged.verdict));
         }
         facts::check_params(&judged.bundle, call)?;
+        if let (Some(guardrails), Some(found)) = (&self.ports.guardrails, guarded) {
+            guardrails.hold(found, judged.verdict.tier)?;
+        }
         Ok(judged)
     }
 

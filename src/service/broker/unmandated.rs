@@ -38,8 +38,10 @@ impl Broker {
         attempt.subject.act = Some(call.act.clone());
         attempt.note(call);
         let reserved = self.reserve(attempt, caller.id(), call)?;
-        let input = facts::of_unmandated(caller.id(), call, self.circumstances(attempt, &reserved));
-        let judged = self.ask(attempt, input, call).await?;
+        let guarded = self.guard(attempt, call).await;
+        let circumstances = self.circumstances(attempt, &reserved, guarded.as_ref());
+        let input = facts::of_unmandated(caller.id(), call, circumstances);
+        let judged = self.ask(attempt, input, call, guarded.as_ref()).await?;
         if !is_low_risk(&judged.bundle, caller, call) {
             let detail = "only reads on the bundle's low-risk allowlist go without a mandate, for agents that it knows";
             return Err(Refusal::because(Code::Denied, "unmandated_not_allowed", detail).into());

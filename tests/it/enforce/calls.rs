@@ -126,7 +126,7 @@ async fn what_no_route_describes_is_not_there() {
             ("no path", "GET", "/c/erp", vec![], vec![], "404 not_found"),
             ("no path behind the slash", "GET", "/c/erp/", vec![], vec![], "404 not_found"),
             ("not a call", "GET", "/vendors/V-1001", vec![], vec![], "404 not_found"),
-            ("decide by GET", "GET", "/v1/decide", vec![], vec![], "404 not_found"),
+            ("decide by GET", "GET", "/v1/decide", vec![], vec![], "405 method_not_allowed"),
         ],
     )
     .await;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use atb::domain::action::{ActionName, CallPath, Method};
 use atb::domain::attestation::Attested;
 use atb::domain::catalogue::Tier;
+use atb::domain::guardrail::GuardrailFacts;
 use atb::domain::id::Sha256Digest;
 use atb::domain::json::Object;
 use atb::domain::policy::{
@@ -43,6 +44,7 @@ fn told(phase: Phase) -> Value {
     let draft = json!({"sub": agent_id(&agent), "act": "erp.order.create", "con": {}, "ttl": 300, "tier": null});
     let platform = PlatformFacts { authority: Sha256Digest::from_bytes([8; 32]), issued_at: 1, expires_at: 2 };
     let counters = Counters::default();
+    let guarded = GuardrailFacts::found(vec!["pii".to_owned().try_into().unwrap()]);
     let facts = PolicyFacts {
         phase,
         time: 1_790_000_001,
@@ -61,6 +63,7 @@ fn told(phase: Phase) -> Value {
         requires_dual_control: false,
         environment: Environment::Production,
         counters: (phase == Phase::Call).then_some(&counters),
+        guardrails: (phase == Phase::Call).then_some(&guarded),
         unmandated: false,
     };
     serde_json::from_str(PolicyInput::new(&facts).as_json()).unwrap()
@@ -86,6 +89,7 @@ fn what_the_policy_is_told_fits() {
             ("/agent/attestation", json!(true)),
             ("/environment", json!("prod")),
             ("/unmandated", json!(false)),
+            ("/guardrails/status", json!("fine")),
         ],
     );
 }

@@ -90,6 +90,9 @@ const WITHDRAWALS: &str = r##"{"type": "object", "additionalProperties": false, 
     "properties": {"withdrawals": {"type": "array", "items": {"$ref": "#/components/schemas/leg-withdrawal"}}}}"##;
 const TEXT: &str = r#"{"type": "string"}"#;
 
+/// Of a challenge, several with commas.
+const STATES: &str = r#"{"type": "string",
+    "pattern": "^(pending|approved|redeemed|rejected|expired|withdrawn)(,(pending|approved|redeemed|rejected|expired|withdrawn))*$"}"#;
 const CALL: &[Parameter] =
     &[path("connector", "common/connector"), path("path", TEXT), header("X-PoA-Token", "common/jws")];
 const CHALLENGE: &[Parameter] = &[path("id", "common/uuid7")];
@@ -161,7 +164,7 @@ pub const OPERATIONS: &[Operation] = &[
     at(AGENTAUTH, "GET", "/challenges", "challenges")
         .says("Lists what waits, or waited, for approvals.")
         .with(&[
-            query("status", TEXT),
+            query("status", STATES),
             query("tier", "common/tier"),
             query("act", "common/act"),
             query("agent", "common/spiffe_id"),

@@ -51,6 +51,7 @@ fn asked_by(agent: &str) -> PolicyInput {
         requires_dual_control: false,
         environment: crate::domain::policy::Environment::Production,
         counters: None,
+        guardrails: None,
         unmandated: false,
     })
 }
