@@ -51,13 +51,15 @@ impl Core {
 /// A connector that wants JWT-SVIDs needs somebody who gives them.
 pub(super) fn check_jwt_svids(config: &Config, connectors: &Connectors) -> anyhow::Result<()> {
     let wants = |connector: &&Arc<Connector>| connector.credentials.as_ref().is_some_and(Credentials::wants_jwt_svids);
-    match connectors.iter().find(wants) {
-        Some(connector) if config.trust.endpoint_socket.is_none() => bail!(
+    let Some(connector) = connectors.iter().find(wants) else { return Ok(()) };
+    let Some(socket) = &config.trust.endpoint_socket else {
+        bail!(
             "connector `{}` shows its upstream a JWT-SVID: set `trust.endpoint_socket` or SPIFFE_ENDPOINT_SOCKET",
             connector.name
-        ),
-        _ => Ok(()),
-    }
+        )
+    };
+    spiffe::transport::Endpoint::parse(socket).with_context(|| format!("`trust.endpoint_socket`: `{socket}`"))?;
+    Ok(())
 }
 
 fn jwt_svid(config: &JwtSvidConfig, door: &Door) -> JwtSvidSettings {

@@ -15,6 +15,7 @@ use super::{Addresses, Core, Mode, parts};
 use crate::adapters::http::access::{Doorkeeper, admit};
 use crate::adapters::http::agentauth::{self, AgentAuth};
 use crate::adapters::http::broker::{self, BrokerDoor, InFlight};
+use crate::adapters::http::callers::identified;
 use crate::adapters::http::fairness::share;
 use crate::adapters::http::gate::hold_back;
 use crate::adapters::http::log::LogReading;
@@ -54,7 +55,7 @@ pub(super) async fn open(
         let (made, published) = core.issuer()?;
         let streams = Arc::new(Streams::new(core.clock.clone(), stopping.clone()));
         let door = &core.config.agentauth.as_ref().context("the configuration has no [agentauth]")?.door;
-        let app = agentauth::router(AgentAuth {
+        let state = AgentAuth {
             callers: core.callers(DoorName::Agentauth, door),
             issuer: Arc::clone(&made),
             withdrawals: Arc::clone(&core.withdrawn),
@@ -63,8 +64,9 @@ pub(super) async fn open(
             log: Arc::clone(&log),
             keys: Arc::clone(&published),
             streams,
-        });
-        agentauth_door = Some(bind(core, door, app, "agentauth", handshakes).await?);
+        };
+        let app = guarded(core, agentauth::router(state.clone()), handshakes);
+        agentauth_door = Some(bind(core, door, identified(app, state), "agentauth").await?);
         (issuer, keys) = (Some(made), Some(published));
     }
     let mut broker_door = None;
@@ -87,7 +89,7 @@ pub(super) async fn open(
         let callers = core.callers(DoorName::Broker, door);
         let (fairness, in_flight) = (Arc::clone(&core.fairness), in_flight.clone());
         let jwt_svids = core.jwt_svids(door);
-        let app = broker::router(BrokerDoor {
+        let state = BrokerDoor {
             broker: made,
             callers,
             withdrawals,
@@ -98,8 +100,9 @@ pub(super) async fn open(
             jwt_svids,
             fairness,
             in_flight,
-        });
-        broker_door = Some(bind(core, door, app, "broker", handshakes).await?);
+        };
+        let app = guarded(core, broker::router(state.clone()), handshakes);
+        broker_door = Some(bind(core, door, identified(app, state), "broker").await?);
     }
     let ops = listen(core.config.ops).await?;
     let addresses = Addresses {
@@ -135,19 +138,9 @@ pub(super) async fn open(
     Ok((doors, addresses, issuer))
 }
 
-async fn bind(
-    core: &Core,
-    door: &Door,
-    app: Router,
-    name: &'static str,
-    refused: &Arc<HandshakeFailures>,
-) -> anyhow::Result<Bound> {
-    let svid = core.identities.svid(&door.spiffe_id).context("the identity of a door is missing")?;
-    let listener = listen(door.listen).await?;
-    let address = listener.local_addr()?;
-    let timed = axum::middleware::from_fn_with_state((core.metrics.clone(), name), time_requests);
+/// What every request passes once its caller is known: the lists of its place, and the bound of the sinks.
+fn guarded(core: &Core, app: Router, refused: &Arc<HandshakeFailures>) -> Router {
     let held = axum::middleware::from_fn_with_state(Arc::clone(&core.gate), hold_back);
-    let shared = axum::middleware::from_fn_with_state(Arc::clone(&core.fairness), share);
     let (metrics, counted) = (core.metrics.clone(), Arc::clone(refused));
     let keeper = Doorkeeper {
         access: Arc::new(core.config.trust.access.clone()),
@@ -157,9 +150,16 @@ async fn bind(
             counted.count(reason, Some(caller.trust_domain()));
         }),
     };
-    let admitted = axum::middleware::from_fn_with_state(keeper, admit);
-    let app = app.layer(held).layer(admitted).layer(shared).layer(timed);
-    let app = app.layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked));
+    app.layer(held).layer(axum::middleware::from_fn_with_state(keeper, admit))
+}
+
+async fn bind(core: &Core, door: &Door, app: Router, name: &'static str) -> anyhow::Result<Bound> {
+    let svid = core.identities.svid(&door.spiffe_id).context("the identity of a door is missing")?;
+    let listener = listen(door.listen).await?;
+    let address = listener.local_addr()?;
+    let timed = axum::middleware::from_fn_with_state((core.metrics.clone(), name), time_requests);
+    let shared = axum::middleware::from_fn_with_state(Arc::clone(&core.fairness), share);
+    let app = app.layer(shared).layer(timed).layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked));
     Ok(Bound { listener, address, svid, app })
 }
 

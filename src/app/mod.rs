@@ -148,6 +148,8 @@ impl App {
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let gate = Arc::new(policy::Gate::new(&config, exe.to_owned(), mode.agentauth())?);
         identity::check_bundle(&config, mode)?;
+        // What is wrong in a file is said before an agent is waited for.
+        connectors::load(&config, mode, None, None, clock.now())?;
         let (identities, sources) = identity::open(&config, mode).await?;
         let platform_keys = callers::platform_keys(&config)?;
         let upstreams = connectors::load(&config, mode, Some(&identities), None, clock.now())?;

@@ -193,14 +193,14 @@ impl RawTrust {
     fn workload_api(&self) -> Result<Option<String>, ConfigError> {
         let key = "trust.endpoint_socket";
         match (self.source, &self.endpoint_socket) {
-            (Source::Files, None) => Ok(None),
+            // With files the socket is for connectors that show a JWT-SVID: it is looked at where one does.
+            (Source::Files, _) => Ok(None),
             (Source::WorkloadApi, None) => {
                 let detail = "missing: name the socket (`unix:///run/spire/agent/public/api.sock`), or set SPIFFE_ENDPOINT_SOCKET";
                 Err(wrong(key, detail.to_owned()))
             }
-            (source, Some(socket)) => match spiffe::transport::Endpoint::parse(socket) {
-                // With files the socket is for connectors that show a JWT-SVID.
-                Ok(_) => Ok((source == Source::WorkloadApi).then(|| socket.clone())),
+            (Source::WorkloadApi, Some(socket)) => match spiffe::transport::Endpoint::parse(socket) {
+                Ok(_) => Ok(Some(socket.clone())),
                 Err(error) => Err(wrong(key, format!("`{socket}`: {error}"))),
             },
         }

@@ -109,7 +109,7 @@ async fn every_refusal_writes_exactly_one_event() {
         Row(AGENT, AgentAuth, "POST", at("/templates"), None, "405 method_not_allowed", PoaDenied),
         Row(AGENT, Broker, "GET", at("/c/erp/vendors/V-1001"), None, "401 credential_missing", BrokerDecision),
         Row(AGENT, Broker, "GET", at("/nothing"), None, "404 not_found", BrokerDecision),
-        Row(AGENT, Broker, "GET", at("/v1/decide"), None, "404 not_found", BrokerDecision),
+        Row(AGENT, Broker, "GET", at("/v1/decide"), None, "405 method_not_allowed", BrokerDecision),
         Row(
             AGENT,
             Broker,

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::audit::{self, AuditDoor};
 use super::body;
-use super::callers::{CallerDoor, identify};
+use super::callers::CallerDoor;
 use super::leg::{self, LegDoor};
 use super::log::{self, LogDoor, LogReading};
 use super::openapi::{self, ApiDoor, Door};
@@ -89,7 +89,6 @@ pub fn router(state: AgentAuth) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(state.clone(), admit))
-        .layer(axum::middleware::from_fn_with_state(state.clone(), identify::<AgentAuth>))
         .with_state(state)
 }
 

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use super::audit::{self, AuditDoor};
 use super::authzen;
 use super::body;
-use super::callers::{CallerDoor, identify};
+use super::callers::CallerDoor;
 use super::ext_authz;
 use super::fairness::{Fairness, Refused};
 use super::leg::{self, LegDoor};
@@ -164,7 +164,6 @@ pub fn router(state: BrokerDoor) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn_with_state(state.clone(), admit))
-        .layer(axum::middleware::from_fn_with_state(state.clone(), identify::<BrokerDoor>))
         .with_state(state)
 }
 

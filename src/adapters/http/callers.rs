@@ -1,14 +1,14 @@
 //! The layer at each door that says who calls: it puts the caller where handlers look for it ([`Peer`]).
 //!
-//! Outside of everything that asks who calls: rules about callers judge the workload, not the proxy before it.
+//! Outside of the lists of `[access]` and of every handler; inside of the shares, which go by connection.
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Router};
 
 use super::leg::LegDoor;
 use super::problem::Problem;
@@ -27,8 +27,13 @@ pub trait CallerDoor: LegDoor {
     fn callers(&self) -> &Arc<Callers>;
 }
 
+/// `app` behind the layer. Whatever asks who calls is inside of it already: rules about callers judge the workload.
+pub fn identified<D: CallerDoor>(app: Router, door: D) -> Router {
+    app.layer(axum::middleware::from_fn_with_state(door, identify::<D>))
+}
+
 /// Identifies the caller, or ends the request here, on record under the identity of the connection.
-pub(super) async fn identify<D: CallerDoor>(
+async fn identify<D: CallerDoor>(
     State(door): State<D>,
     Extension(Peer(connected)): Extension<Peer>,
     mut request: Request,

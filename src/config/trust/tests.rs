@@ -21,7 +21,7 @@ fn refused(more: &str) -> String {
 }
 
 #[test]
-fn the_socket_comes_from_the_key_or_from_the_standards_variable_and_only_for_the_workload_api() {
+fn the_socket_comes_from_the_key_or_from_the_standards_variable_and_does_not_say_whose_we_are() {
     let standard = [("SPIFFE_ENDPOINT_SOCKET", "unix:///run/standard.sock")];
     let socket = |more: &str, environment: &[(&str, &str)]| parse(more, environment).unwrap().trust.workload_api;
     assert_eq!(socket("", &standard), None);
@@ -29,7 +29,8 @@ fn the_socket_comes_from_the_key_or_from_the_standards_variable_and_only_for_the
     let named = "source = \"workload_api\"\nendpoint_socket = \"unix:///run/own.sock\"---";
     assert_eq!(socket(named, &standard).unwrap(), "unix:///run/own.sock");
     assert!(refused("source = \"workload_api\"---").contains("SPIFFE_ENDPOINT_SOCKET"));
-    assert!(refused("endpoint_socket = \"unix:///x\"---").contains("trust.endpoint_socket"));
+    let beside_files = parse("endpoint_socket = \"unix:///x\"---", &standard).unwrap().trust;
+    assert_eq!((beside_files.workload_api, beside_files.endpoint_socket.as_deref()), (None, Some("unix:///x")));
     assert!(refused("source = \"workload_api\"\nendpoint_socket = \"/run/x.sock\"---").contains("endpoint_socket"));
 }
 

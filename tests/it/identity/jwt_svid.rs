@@ -104,6 +104,29 @@ async fn a_jwt_svid_is_off_unless_it_is_configured_and_then_for_named_proxies_al
 }
 
 #[tokio::test]
+async fn the_lists_of_a_place_judge_the_workload_and_not_the_proxy_before_it() {
+    let authority = Issuer::new("k");
+    let app = TestApp::start_with(|home| {
+        taken(home, &authority, "");
+        home.configure(
+            "[access]\nissue = [\"spiffe://atb.dev/agent/procurement\"]\ncall = [\"spiffe://atb.dev/proxy/*\"]\n",
+        );
+    })
+    .await;
+    enrol_proxies(&app);
+    let (agent, other) = (app.id_of(AGENT).to_string(), app.id_of(OTHER).to_string());
+    let minted = issue(&app.to_issuer("edge"), &authority.signs(&about(&agent, AGENTAUTH))).await;
+    assert_eq!(minted.status, 201, "the proxy is on no list and need not be: {minted}");
+    let answer = issue(&app.to_issuer("edge"), &authority.signs(&about(&other, AGENTAUTH))).await;
+    assert_eq!(answer.verdict(), "403 not_admitted_to_issue", "{answer}");
+    let token = authority.signs(&about(&agent, BROKER));
+    let answer = call(&app.to_broker("edge"), &token, &minted.text("/token")).await;
+    assert_eq!(answer.verdict(), "403 not_admitted_to_call", "the proxy's admission is not the workload's: {answer}");
+    assert_eq!(app.erp_hits(), 0);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn each_defect_of_a_jwt_svid_is_refused_at_the_door_and_on_record() {
     let (authority, stranger) = (Issuer::new("k"), Issuer::new("k"));
     let app = TestApp::start_with(|home| taken(home, &authority, "")).await;
