@@ -92,6 +92,7 @@ impl World {
         let (_, client) = identity("agent", Purpose::Client);
         let clock = Arc::new(SystemClock);
         let mtls = Mtls {
+            closed: Arc::new(|| None),
             tls: server_config(server, trust.clone(), clock.clone()).unwrap(),
             trust: trust.clone(),
             clock: clock.clone(),

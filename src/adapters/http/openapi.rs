@@ -112,19 +112,22 @@ fn described(operation: &Operation, door: Door, used: &mut schemas::Used) -> Val
         }),
     );
     let door = if door == Door::AgentAuth { "agentauth" } else { "broker" };
-    let mut described = json!({
-        "operationId": format!("{door}_{}", operation.id), "summary": operation.summary, "responses": answers,
-    });
+    let mut described = Map::from_iter([
+        ("operationId".to_owned(), format!("{door}_{}", operation.id).into()),
+        ("summary".to_owned(), operation.summary.into()),
+        ("responses".to_owned(), answers.into()),
+    ]);
     if !parameters.is_empty() {
-        described["parameters"] = Value::Array(parameters);
+        described.insert("parameters".to_owned(), parameters.into());
     }
     if let Some(name) = operation.takes {
-        described["requestBody"] = json!({
+        let body = json!({
             "required": true,
             "content": {"application/json": {"schema": reference(name, used)}},
         });
+        described.insert("requestBody".to_owned(), body);
     }
-    described
+    described.into()
 }
 
 fn written(parameter: &Parameter, used: &mut schemas::Used) -> Value {

@@ -105,17 +105,20 @@ impl fmt::Display for Stale {
     }
 }
 
+/// Told the source and the code of every failure.
+pub type FailureHook = Arc<dyn Fn(&str, &'static str) + Send + Sync>;
+
 /// To whom a source says what happened: news to the record, failures to the log and the metrics.
 #[derive(Clone)]
 pub struct Tell {
     news: mpsc::Sender<News>,
-    failed: Arc<dyn Fn(&str, &'static str) + Send + Sync>,
+    failed: FailureHook,
 }
 
 impl Tell {
     /// News go through `news`, which is drained as fast as the record takes them; `failed` is told the source and the
     /// code of every failure.
-    pub fn new(news: mpsc::Sender<News>, failed: Arc<dyn Fn(&str, &'static str) + Send + Sync>) -> Self {
+    pub fn new(news: mpsc::Sender<News>, failed: FailureHook) -> Self {
         Self { news, failed }
     }
 
