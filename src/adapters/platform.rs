@@ -8,7 +8,7 @@
 //! ```
 //!
 //! INVARIANT: keys older than `max_stale` verify nothing, however long the provider is away. A flood of unknown names
-//! makes one fetch each [`PAUSE`] at most; the memory of names is bounded. Time is the monotonic one: a clock that is
+//! makes one fetch each `PAUSE` at most; the memory of names is bounded. Time is the monotonic one: a clock that is
 //! moved makes no key young.
 
 use std::collections::BTreeMap;

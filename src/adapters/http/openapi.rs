@@ -1,6 +1,6 @@
 //! `GET /openapi.json`, at both doors: OpenAPI 3.1 of that door's routes, for the identities in `api.readers`.
 //!
-//! The document is put together from the table of [`operations`] and from `schemas/`: a JSON Schema of 2020-12 is a
+//! The document is put together from the table of `operations` and from `schemas/`: a JSON Schema of 2020-12 is a
 //! schema of OpenAPI 3.1 as it stands, only its references get a new home. A test holds the table against the routers
 //! and the document against a golden file.
 //!

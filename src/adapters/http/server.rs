@@ -8,7 +8,7 @@
 //! moved meanwhile.
 //!
 //! Everything is bounded: connections, those of one identity, handshakes at once and their time, header size and time,
-//! streams, writes that wait, age. HTTP/1.1 goes through [`super::strict_h1`] first. The plain door is for the operations
+//! streams, writes that wait, age. HTTP/1.1 goes through `strict_h1` first. The plain door is for the operations
 //! listener and knows no identity.
 
 use std::convert::Infallible;
