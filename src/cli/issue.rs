@@ -13,11 +13,11 @@ use crate::adapters::pem;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "EXAMPLES:\n  \
   atb issue --as procurement erp.vendor.read --template contract --var contract_ref=MSA-1001 \\\n      \
-      --var accountable_id=dave --var jurisdiction=DE --out read.jwt\n  \
+      --var accountable_id=dave --var jurisdiction=DE --var order=O-2001 --out read.jwt\n  \
   atb issue --as procurement sap.vendor.change --template contract --var contract_ref=MSA-1001 \\\n      \
-      --var accountable_id=dave --var jurisdiction=DE \\\n      \
+      --var accountable_id=dave --var jurisdiction=DE --var order='bank account of V-1001' \\\n      \
       --request 'POST erp /vendors/V-1001/bank-account' \\\n      \
-      --params '{\"vendor_id\":\"V-1001\",\"iban\":\"DE02120300000000202051\",\"payment_limit\":25000}' --wait 300 --out change.jwt\n  \
+      --params '{\"vendor_id\":\"V-1001\",\"iban\":\"DE02120300000000202051\",\"payment_limit\":25000,\"reason\":\"vendor moved banks\"}' --wait 300 --out change.jwt\n  \
   atb issue --as procurement --withdraw CHALLENGE --reason 'wrong vendor'\n  \
   atb issue --as procurement --reask CHALLENGE --wait 300 --out change.jwt")]
 pub struct Args {
