@@ -217,14 +217,7 @@ pub fn client_config(
     clock: Arc<dyn Clock>,
     expected: SpiffeId,
 ) -> Result<ClientConfig, rustls::Error> {
-    let verifier = Arc::new(SvidVerifier::new(trust, clock, Some(expected)));
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&TLS13, &TLS12])?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_client_cert_resolver(identity);
-    config.resumption = Resumption::disabled();
-    config.require_ems = true;
+    let mut config = towards(expected, trust, clock, Some(identity))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -239,12 +232,24 @@ pub fn bundle_endpoint_config(
     clock: Arc<dyn Clock>,
     expected: SpiffeId,
 ) -> Result<ClientConfig, rustls::Error> {
+    towards(expected, trust, clock, None)
+}
+
+fn towards(
+    expected: SpiffeId,
+    trust: SharedTrust,
+    clock: Arc<dyn Clock>,
+    identity: Option<Arc<SvidSource>>,
+) -> Result<ClientConfig, rustls::Error> {
     let verifier = Arc::new(SvidVerifier::new(trust, clock, Some(expected)));
-    let mut config = ClientConfig::builder_with_provider(provider())
+    let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match identity {
+        Some(identity) => builder.with_client_cert_resolver(identity),
+        None => builder.with_no_client_auth(),
+    };
     config.resumption = Resumption::disabled();
     config.require_ems = true;
     Ok(config)
