@@ -55,9 +55,9 @@ impl Refused {
     }
 }
 
-/// Reads what the configuration names and checks it as a whole; `before` is what is in force. Without `identities`
-/// (`config check` where the Workload API gives them) signatures are not looked at and nobody can be called. A process that runs no
-/// broker has the routes and calls nobody; one without connectors takes no exact calls.
+/// Reads what the configuration names and checks it as a whole; `before` is what is in force. Without `identities` (at a
+/// start before there are any, and where `config check` has none) signatures are not looked at and nobody can be called.
+/// A process that runs no broker has the routes and calls nobody; one without connectors takes no exact calls.
 pub(super) fn load(
     config: &Config,
     mode: Mode,

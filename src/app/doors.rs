@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use super::background::HandshakeFailures;
 use super::status::OpsStatus;
 use super::{Addresses, Core, Mode, parts};
-use crate::adapters::http::access::{Doorkeeper, admit};
+use crate::adapters::http::access::{Doorkeeper, admit, admit_connection};
 use crate::adapters::http::agentauth::{self, AgentAuth};
 use crate::adapters::http::broker::{self, BrokerDoor, InFlight};
-use crate::adapters::http::callers::identified;
+use crate::adapters::http::callers::{CallerDoor, identified};
 use crate::adapters::http::fairness::share;
 use crate::adapters::http::gate::hold_back;
 use crate::adapters::http::log::LogReading;
@@ -65,8 +65,8 @@ pub(super) async fn open(
             keys: Arc::clone(&published),
             streams,
         };
-        let app = guarded(core, agentauth::router(state.clone()), handshakes);
-        agentauth_door = Some(bind(core, door, identified(app, state), "agentauth").await?);
+        let app = guarded(core, agentauth::router(state.clone()), state, handshakes);
+        agentauth_door = Some(bind(core, door, app, "agentauth").await?);
         (issuer, keys) = (Some(made), Some(published));
     }
     let mut broker_door = None;
@@ -101,8 +101,8 @@ pub(super) async fn open(
             fairness,
             in_flight,
         };
-        let app = guarded(core, broker::router(state.clone()), handshakes);
-        broker_door = Some(bind(core, door, identified(app, state), "broker").await?);
+        let app = guarded(core, broker::router(state.clone()), state, handshakes);
+        broker_door = Some(bind(core, door, app, "broker").await?);
     }
     let ops = listen(core.config.ops).await?;
     let addresses = Addresses {
@@ -138,19 +138,22 @@ pub(super) async fn open(
     Ok((doors, addresses, issuer))
 }
 
-/// What every request passes once its caller is known: the lists of its place, and the bound of the sinks.
-fn guarded(core: &Core, app: Router, refused: &Arc<HandshakeFailures>) -> Router {
+/// What every request passes: is the connection's identity on a list, who calls on it, is the caller on a list, and the
+/// bound of the sinks.
+fn guarded<D: CallerDoor>(core: &Core, app: Router, door: D, refused: &Arc<HandshakeFailures>) -> Router {
     let held = axum::middleware::from_fn_with_state(Arc::clone(&core.gate), hold_back);
     let (metrics, counted) = (core.metrics.clone(), Arc::clone(refused));
     let keeper = Doorkeeper {
         access: Arc::new(core.config.trust.access.clone()),
+        callers: Arc::clone(door.callers()),
         identities: Arc::clone(&core.identities),
         on_refused: Arc::new(move |caller, reason| {
             metrics.handshake_failed(reason);
             counted.count(reason, Some(caller.trust_domain()));
         }),
     };
-    app.layer(held).layer(axum::middleware::from_fn_with_state(keeper, admit))
+    let app = app.layer(held).layer(axum::middleware::from_fn_with_state(keeper.clone(), admit));
+    identified(app, door).layer(axum::middleware::from_fn_with_state(keeper, admit_connection))
 }
 
 async fn bind(core: &Core, door: &Door, app: Router, name: &'static str) -> anyhow::Result<Bound> {

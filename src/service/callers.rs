@@ -96,6 +96,11 @@ impl Callers {
         Self { jwt_svid, platform, ports }
     }
 
+    /// Whether this is a proxy that hands in what others say of themselves.
+    pub fn is_proxy(&self, connected: &SpiffeId) -> bool {
+        self.jwt_svid.as_ref().is_some_and(|settings| settings.proxies.contains(connected))
+    }
+
     /// Who calls on the connection of `connected`. `as_agent`: the request is one of those that agents make, for which
     /// the platform's word is asked.
     ///

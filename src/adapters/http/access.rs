@@ -14,6 +14,7 @@ use super::server::Peer;
 use crate::adapters::identity::Identities;
 use crate::domain::spiffe::SpiffeId;
 use crate::service::access::{Access, Place};
+use crate::service::callers::Callers;
 use crate::service::refusal::{Code, Refusal};
 
 /// Told about every caller that was refused here, and why.
@@ -24,33 +25,50 @@ pub type RefusedHook = Arc<dyn Fn(&SpiffeId, &'static str) + Send + Sync>;
 pub struct Doorkeeper {
     /// The lists.
     pub access: Arc<Access>,
+    /// Who may speak for others.
+    pub callers: Arc<Callers>,
     /// Whether our identity is good.
     pub identities: Arc<Identities>,
     /// Counts and records.
     pub on_refused: RefusedHook,
 }
 
-/// Lets a request through that may come.
-pub async fn admit(State(keeper): State<Doorkeeper>, request: Request, next: Next) -> Response {
-    let Some(Peer(peer)) = request.extensions().get::<Peer>() else {
-        // No layer of ours lets a request come here without an identity.
-        return Problem(Refusal::new(Code::Internal, "no identity")).into_response();
-    };
-    if let Some(stale) = keeper.identities.problem() {
-        (keeper.on_refused)(peer.id(), stale.code());
-        let detail = "our own identity or trust bundle is out of date; nothing is taken until it is renewed";
-        return Problem(Refusal::because(Code::IdentityStale, stale.code(), detail)).into_response();
-    }
-    let admitted = match place(request.uri().path()) {
-        Some(place) => keeper.access.admit(place, peer.id()).map_err(|refusal| (place.refused(), refusal)),
-        None => keeper.access.admit_anywhere(peer.id()).map_err(|refusal| ("not_admitted", refusal)),
-    };
-    match admitted {
+/// Judges the connection, before anything that came on it is looked at: what is refused here costs no verification and
+/// no entry. A named proxy is nobody itself; for whom it speaks is judged by [`admit`].
+pub async fn admit_connection(State(keeper): State<Doorkeeper>, request: Request, next: Next) -> Response {
+    match keeper.judge(&request, |peer| keeper.callers.is_proxy(peer)) {
         Ok(()) => next.run(request).await,
-        Err((reason, refusal)) => {
-            (keeper.on_refused)(peer.id(), reason);
-            Problem(refusal).into_response()
+        Err(refusal) => Problem(refusal).into_response(),
+    }
+}
+
+/// Judges the caller, whatever proved who it is.
+pub async fn admit(State(keeper): State<Doorkeeper>, request: Request, next: Next) -> Response {
+    match keeper.judge(&request, |_| false) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => Problem(refusal).into_response(),
+    }
+}
+
+impl Doorkeeper {
+    /// Whether the request may come; whoever `is_passed_on` is on no list.
+    fn judge(&self, request: &Request, is_passed_on: impl Fn(&SpiffeId) -> bool) -> Result<(), Refusal> {
+        // No layer of ours lets a request come here without an identity.
+        let internal = || Refusal::new(Code::Internal, "no identity");
+        let Peer(peer) = request.extensions().get::<Peer>().ok_or_else(internal)?;
+        if let Some(stale) = self.identities.problem() {
+            (self.on_refused)(peer.id(), stale.code());
+            let detail = "our own identity or trust bundle is out of date; nothing is taken until it is renewed";
+            return Err(Refusal::because(Code::IdentityStale, stale.code(), detail));
         }
+        if is_passed_on(peer.id()) {
+            return Ok(());
+        }
+        let (reason, admitted) = match place(request.uri().path()) {
+            Some(place) => (place.refused(), self.access.admit(place, peer.id())),
+            None => ("not_admitted", self.access.admit_anywhere(peer.id())),
+        };
+        admitted.inspect_err(|_| (self.on_refused)(peer.id(), reason))
     }
 }
 

@@ -119,6 +119,14 @@ async fn the_lists_of_a_place_judge_the_workload_and_not_the_proxy_before_it() {
     assert_eq!(minted.status, 201, "the proxy is on no list and need not be: {minted}");
     let answer = issue(&app.to_issuer("edge"), &authority.signs(&about(&other, AGENTAUTH))).await;
     assert_eq!(answer.verdict(), "403 not_admitted_to_issue", "{answer}");
+    // Who is on no list is refused before what it shows is looked at, and fills no record.
+    let mark = app.mark().await;
+    for shown in [authority.signs(&about(&other, AGENTAUTH)), "nonsense".to_owned()] {
+        let answer = issue(&app.to_issuer(OTHER), &shown).await;
+        assert_eq!(answer.verdict(), "403 not_admitted_to_issue", "{answer}");
+    }
+    let refused = app.events_since(mark).await;
+    assert!(refused.iter().all(|entry| entry.event_type == EventType::AuthenticationFailed), "{refused:?}");
     let token = authority.signs(&about(&agent, BROKER));
     let answer = call(&app.to_broker("edge"), &token, &minted.text("/token")).await;
     assert_eq!(answer.verdict(), "403 not_admitted_to_call", "the proxy's admission is not the workload's: {answer}");
