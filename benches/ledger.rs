@@ -4,7 +4,7 @@
 //! | figure | goal |
 //! | --- | --- |
 //! | append: tree and hash of one record | 15 µs |
-//! | group commit, against a bare group-committed insert in the same run | 80 % |
+//! | group commit, against the faster bare group-committed insert in the same run | 80 % |
 //! | acknowledgement at 64 at once, p99 | 5 ms |
 //! | bytes on disk of 100,000 records | 0.1 GB |
 //! | verify 1,000,000 records | 10 s |
@@ -111,28 +111,60 @@ fn append() {
 }
 
 async fn commits() {
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    let (mut ours, mut pooled, mut direct) = (Vec::new(), Vec::new(), Vec::new());
     let mut waits = Vec::new();
     for _ in 0..ROUNDS {
         let dir = tempfile::tempdir().unwrap();
-        bare.push(bare_inserts(&dir.path().join("bare.db")).await);
-        let (rate, mut took, bytes) = group_commits(&dir.path().join("ledger.db")).await;
-        ours.push(rate);
+        pooled.push(bare_inserts(bare_sqlx(&dir.path().join("sqlx.db")).await).await);
+        direct.push(bare_inserts(bare_rusqlite(&dir.path().join("rusqlite.db"))).await);
+        let (pace, mut took, bytes) = group_commits(&dir.path().join("ledger.db")).await;
+        ours.push(pace);
         waits.append(&mut took);
         let per = bytes as f64 * 100_000.0 / ROUND as f64 / 1e9;
         goal("bytes of 100,000 records", per, "GB", per <= 0.1, "<= 0.1");
     }
-    let median = |rates: &mut Vec<f64>| {
-        rates.sort_by(f64::total_cmp);
-        rates[rates.len() / 2]
-    };
-    let (ours, bare) = (median(&mut ours), median(&mut bare));
-    println!("group commit {ours:.0} records/s, bare insert {bare:.0} records/s, {CALLERS} at once");
-    let share = ours / bare * 100.0;
-    goal("group commit against a bare group-committed insert", share, "%", share >= 80.0, ">= 80");
+    let (ours, pooled, direct) = (median(ours), median(pooled), median(direct));
+    for (name, Pace { rate, each }) in
+        [("group commit", &ours), ("bare insert, rusqlite", &direct), ("bare insert, sqlx in rows of 64", &pooled)]
+    {
+        println!("{name:<32} {rate:>8.0} records/s  {each:>6.1} µs of processor each  {CALLERS} at once");
+    }
+    // The goal is held against the faster of the two: what this machine can do, not what a library takes of it.
+    let share = ours.rate / direct.rate.max(pooled.rate) * 100.0;
+    println!("group commit against the bare insert on sqlx: {:.1} %", ours.rate / pooled.rate * 100.0);
+    goal("group commit against the faster bare group-committed insert", share, "%", share >= 80.0, ">= 80");
     waits.sort_unstable();
     let p99 = waits[waits.len() * 99 / 100].as_secs_f64() * 1e3;
     goal("acknowledgement at 64 at once, p99", p99, "ms", p99 <= 5.0, "<= 5");
+}
+
+/// How fast, and at what cost: on a busy machine the second tells more.
+struct Pace {
+    /// Records a second.
+    rate: f64,
+    /// Microseconds of processor time a record, of all threads.
+    each: f64,
+}
+
+impl Pace {
+    fn of(records: u64, started: Instant, processor: Duration) -> Self {
+        let records = records as f64;
+        let each = (processor_time() - processor).as_secs_f64() * 1e6 / records;
+        Self { rate: records / started.elapsed().as_secs_f64(), each }
+    }
+}
+
+/// Of all threads of this process so far, in hundredths of a second (proc(5), `/proc/pid/stat`).
+fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    Duration::from_millis(10 * (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()))
+}
+
+fn median(mut paces: Vec<Pace>) -> Pace {
+    paces.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+    let middle = paces.len() / 2;
+    paces.swap_remove(middle)
 }
 
 async fn open(path: &Path) -> SqliteStore {
@@ -141,10 +173,10 @@ async fn open(path: &Path) -> SqliteStore {
     SqliteStore::open(path, OpenMode::Create, key, origin, Arc::new(SystemClock)).await.unwrap()
 }
 
-/// Records a second, what each caller waited, and the file's size.
-async fn group_commits(path: &Path) -> (f64, Vec<Duration>, u64) {
+/// The pace, what each caller waited, and the file's size.
+async fn group_commits(path: &Path) -> (Pace, Vec<Duration>, u64) {
     let store = Arc::new(open(path).await);
-    let started = Instant::now();
+    let (started, processor) = (Instant::now(), processor_time());
     let caller = |store: Arc<SqliteStore>| async move {
         let mut took = Vec::new();
         for _ in 0..ROUND / CALLERS {
@@ -160,31 +192,24 @@ async fn group_commits(path: &Path) -> (f64, Vec<Duration>, u64) {
     for caller in callers {
         took.append(&mut caller.await.unwrap());
     }
-    let rate = took.len() as f64 / started.elapsed().as_secs_f64();
+    let pace = Pace::of(took.len() as u64, started, processor);
     store.close().await.unwrap();
-    (rate, took, std::fs::metadata(path).unwrap().len())
+    (pace, took, std::fs::metadata(path).unwrap().len())
 }
 
 type Row = (Vec<u8>, oneshot::Sender<()>);
 
-/// The least that a durable record takes: the same bytes, one column, one transaction a group, the same settings.
-async fn bare_inserts(path: &Path) -> f64 {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .pragma("wal_autocheckpoint", "4000")
-        .statement_cache_capacity(512)
-        .disable_statement_logging();
-    let mut conn = options.connect().await.unwrap();
-    sqlx::query("CREATE TABLE entry (seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT")
-        .execute(&mut conn)
-        .await
-        .unwrap();
-    let (rows, queue) = mpsc::channel(4096);
-    let writer = tokio::spawn(bare_writer(conn, queue));
-    let started = Instant::now();
+/// What a bare writer reads, and whether it has written all of it.
+struct Bare {
+    rows: mpsc::Sender<Row>,
+    written: oneshot::Receiver<()>,
+}
+
+const BARE_TABLE: &str = "CREATE TABLE entry (seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT";
+
+/// The pace of the least that a durable record takes: the same bytes in one column, one transaction a group.
+async fn bare_inserts(Bare { rows, written }: Bare) -> Pace {
+    let (started, processor) = (Instant::now(), processor_time());
     let caller = |rows: mpsc::Sender<Row>| async move {
         for _ in 0..ROUND / CALLERS {
             let body = record().to_bytes();
@@ -197,10 +222,66 @@ async fn bare_inserts(path: &Path) -> f64 {
     for caller in callers {
         caller.await.unwrap();
     }
-    let rate = (ROUND / CALLERS * CALLERS) as f64 / started.elapsed().as_secs_f64();
+    let pace = Pace::of(ROUND / CALLERS * CALLERS, started, processor);
     drop(rows);
-    writer.await.unwrap();
-    rate
+    written.await.unwrap();
+    pace
+}
+
+/// On a thread of its own, a prepared statement run for each row: no hop between the statements of a group.
+fn bare_rusqlite(path: &Path) -> Bare {
+    let mut conn = rusqlite::Connection::open(path).unwrap();
+    for (pragma, value) in [("journal_mode", "wal"), ("synchronous", "full"), ("wal_autocheckpoint", "4000")] {
+        conn.pragma_update(None, pragma, value).unwrap();
+    }
+    conn.execute_batch(BARE_TABLE).unwrap();
+    let (rows, mut queue) = mpsc::channel::<Row>(4096);
+    let (done, written) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut seq = 0_i64;
+        while let Some(first) = queue.blocking_recv() {
+            std::thread::yield_now();
+            let mut replies = Vec::new();
+            let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
+            let mut insert = tx.prepare_cached("INSERT INTO entry (seq, body) VALUES (?, ?)").unwrap();
+            let mut next = Some(first);
+            while let Some((body, reply)) = next {
+                insert.execute(rusqlite::params![seq, body]).unwrap();
+                replies.push(reply);
+                seq += 1;
+                next = if replies.len() < GROUP { queue.try_recv().ok() } else { None };
+            }
+            drop(insert);
+            tx.commit().unwrap();
+            for reply in replies {
+                let _ = reply.send(());
+            }
+        }
+        conn.close().unwrap();
+        let _ = done.send(());
+    });
+    Bare { rows, written }
+}
+
+/// On sqlx, a statement of many rows at a time.
+async fn bare_sqlx(path: &Path) -> Bare {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("wal_autocheckpoint", "4000")
+        .statement_cache_capacity(512)
+        .disable_statement_logging();
+    let mut conn = options.connect().await.unwrap();
+    sqlx::query(BARE_TABLE).execute(&mut conn).await.unwrap();
+    let (rows, queue) = mpsc::channel(4096);
+    let (done, written) = oneshot::channel();
+    tokio::spawn(async move {
+        bare_writer(conn, queue).await;
+        let _ = done.send(());
+    });
+    Bare { rows, written }
 }
 
 async fn bare_writer(mut conn: SqliteConnection, mut queue: mpsc::Receiver<Row>) {
@@ -234,6 +315,9 @@ async fn bare_writer(mut conn: SqliteConnection, mut queue: mpsc::Receiver<Row>)
 
 async fn verification() {
     let records: u64 = std::env::var("ATB_BENCH_RECORDS").map_or(1_000_000, |text| text.parse().unwrap());
+    if records == 0 {
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(open(&dir.path().join("ledger.db")).await);
     let writer = |store: Arc<SqliteStore>| async move {

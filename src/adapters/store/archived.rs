@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use rusqlite::{Connection, Error, params};
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
 
 use super::op::{Op, Prepared};
+use super::openings::overwriting;
 use super::reader::{SqliteReader, failed, unsigned};
 use super::rows::{millis, number};
 use super::shipping::ShippingChange;
@@ -47,40 +48,29 @@ impl Forget {
     }
 
     /// Deletes the rows and their openings, overwriting them in the file, and marks the blocks that lack any.
-    pub(super) async fn apply(self, tx: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    pub(super) fn apply(self, db: &Connection) -> Result<(), Error> {
         let access = self.access_kinds();
-        sqlx::query("PRAGMA secure_delete = ON").execute(&mut *tx).await?;
-        for block in self.blocks {
-            let (first, end) = (number(block * BLOCK), number((block + 1) * BLOCK));
-            for statement in [
-                format!("DELETE FROM opening WHERE seq IN (SELECT seq FROM entry WHERE {OLD})"),
-                format!("DELETE FROM notification_waiting WHERE seq IN (SELECT seq FROM entry WHERE {OLD})"),
-                format!("DELETE FROM notification_dead WHERE seq IN (SELECT seq FROM entry WHERE {OLD})"),
-                format!("DELETE FROM entry WHERE {OLD}"),
-            ] {
-                // Only constants of ours are written into the text; values are bound.
-                let done = sqlx::query(sqlx::AssertSqlSafe(statement))
-                    .bind(first)
-                    .bind(end)
-                    .bind(access.clone())
-                    .bind(millis(self.access_before))
-                    .bind(millis(self.audit_before));
-                done.execute(&mut *tx).await?;
-            }
-            sqlx::query("DELETE FROM allowed_block WHERE idx = ?").bind(number(block)).execute(&mut *tx).await?;
-            sqlx::query(
-                "INSERT INTO archived_block (idx, at_ms, place) SELECT ?1, ?2, ?3 \
-                 WHERE (SELECT count(*) FROM entry WHERE seq >= ?4 AND seq < ?5) < 256 ON CONFLICT DO NOTHING",
-            )
-            .bind(number(block))
-            .bind(millis(self.at))
-            .bind(self.place.clone())
-            .bind(first)
-            .bind(end)
-            .execute(&mut *tx)
-            .await?;
+        overwriting(db, || self.blocks.iter().try_for_each(|block| self.take_out(db, *block, &access)))
+    }
+
+    fn take_out(&self, db: &Connection, block: u64, access: &str) -> Result<(), Error> {
+        let (first, end) = (number(block * BLOCK), number((block + 1) * BLOCK));
+        // Only constants of ours are written into the text; values are bound.
+        for statement in [
+            format!("DELETE FROM opening WHERE seq IN (SELECT seq FROM entry WHERE {OLD})"),
+            format!("DELETE FROM notification_waiting WHERE seq IN (SELECT seq FROM entry WHERE {OLD})"),
+            format!("DELETE FROM notification_dead WHERE seq IN (SELECT seq FROM entry WHERE {OLD})"),
+            format!("DELETE FROM entry WHERE {OLD}"),
+        ] {
+            let (access_before, audit_before) = (millis(self.access_before), millis(self.audit_before));
+            db.prepare_cached(&statement)?.execute(params![first, end, access, access_before, audit_before])?;
         }
-        sqlx::query("PRAGMA secure_delete = OFF").execute(&mut *tx).await?;
+        db.prepare_cached("DELETE FROM allowed_block WHERE idx = ?")?.execute([number(block)])?;
+        db.prepare_cached(
+            "INSERT INTO archived_block (idx, at_ms, place) SELECT ?1, ?2, ?3 \
+             WHERE (SELECT count(*) FROM entry WHERE seq >= ?4 AND seq < ?5) < 256 ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![number(block), millis(self.at), self.place, first, end])?;
         Ok(())
     }
 }

@@ -1,20 +1,18 @@
 //! Moving what is durable in the write-ahead log into the file, beside the writer.
 //!
 //! SQLite does it within a commit as soon as the log is long, and everybody who waits for that commit waits for some
-//! thousand pages more. Here a second connection does the most of it while the writer goes on (`PASSIVE` blocks nobody),
-//! and the writer does the small rest between two groups, after which the log starts again at its beginning. How long
-//! the log is says nothing about what is durable: every commit is, before it is answered.
+//! thousand pages more. Here a second connection on a thread of its own does the most of it while the writer goes on
+//! (`PASSIVE` blocks nobody), and the writer does the small rest between two groups, after which the log starts again at
+//! its beginning. How long the log is says nothing about what is durable: every commit is, before it is answered.
 //!
 //! A failure is not an error: the log grows on and the next attempt comes after as many bytes again. A start, and an
 //! orderly stop, move all of it.
 
 use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 
-use sqlx::Connection as _;
-use sqlx::sqlite::SqliteConnection;
-use tokio::task::JoinHandle;
+use rusqlite::Connection;
 
-use super::group::BoxFuture;
 use super::schema;
 
 /// Bytes of entries after which the log is moved. With pages and indexes it is about twice as long then.
@@ -39,41 +37,37 @@ impl Backfill {
     }
 
     /// Between two groups, when callers have their answers.
-    pub(super) fn advance<'a>(&'a mut self, conn: &'a mut SqliteConnection) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            if self.running.as_ref().is_some_and(JoinHandle::is_finished) {
-                self.running = None;
-                self.written = 0;
-                let _ = passive(conn).await;
-            }
-            if self.running.is_none() && self.written >= AFTER {
-                self.running = Some(tokio::spawn(beside(self.path.clone())));
-            }
-        })
+    pub(super) fn advance(&mut self, conn: &Connection) {
+        if self.running.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.running = None;
+            self.written = 0;
+            let _ = passive(conn);
+        }
+        if self.running.is_none() && self.written >= AFTER {
+            let path = self.path.clone();
+            self.running = thread::Builder::new().name("atb-backfill".to_owned()).spawn(move || beside(&path)).ok();
+        }
     }
 
     /// Waits until nothing is running, before the last connection closes.
-    pub(super) async fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         if let Some(running) = self.running.take() {
-            let _ = running.await;
+            let _ = running.join();
         }
     }
 }
 
-fn beside(path: PathBuf) -> BoxFuture<'static, ()> {
-    Box::pin(async move {
-        let Ok(mut conn) = schema::connect_beside(&path).await else { return };
-        // What comes in meanwhile is moved in a second pass, so that hardly anything is left for the writer.
-        for _ in 0..2 {
-            if passive(&mut conn).await.is_err() {
-                break;
-            }
+fn beside(path: &Path) {
+    let Ok(conn) = schema::connect(path) else { return };
+    // What comes in meanwhile is moved in a second pass, so that hardly anything is left for the writer.
+    for _ in 0..2 {
+        if passive(&conn).is_err() {
+            break;
         }
-        let _ = conn.close().await;
-    })
+    }
 }
 
 /// Moves what can be moved without waiting for anybody.
-async fn passive(conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(conn).await.map(|_| ())
+fn passive(conn: &Connection) -> Result<(), rusqlite::Error> {
+    conn.execute_batch("PRAGMA wal_checkpoint(PASSIVE)")
 }

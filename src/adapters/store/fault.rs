@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
+use rusqlite::ffi;
 
-use super::transaction::{Failed, Statements, Transaction};
+use super::transaction::{Failed, Transaction};
 use super::{OpenMode, SqliteReader, SqliteStore};
 use crate::domain::id::{DecisionId, EventId, Jti, WorkspaceId};
 use crate::domain::ledger::query::Query;
@@ -35,21 +36,21 @@ pub(super) struct Faults(Mutex<VecDeque<Fault>>);
 
 impl Faults {
     /// Commits `tx`, or does not.
-    pub(super) async fn strike(&self, tx: Transaction<'_>, last: Statements, count: usize) -> Result<(), Failed> {
+    pub(super) fn strike(&self, tx: Transaction<'_>) -> Result<(), Failed> {
         let next = self.0.lock().unwrap().pop_front();
+        let failed = || rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), None);
         match next {
-            None => tx.commit(last, count).await,
+            None => tx.commit(),
             Some(Fault::Slow(by)) => {
-                tokio::time::sleep(by).await;
-                tx.commit(last, count).await
+                std::thread::sleep(by);
+                tx.commit()
             }
             Some(Fault::Persisted) => {
-                tx.commit(last, count).await?;
-                Err(Failed::Unknown(sqlx::Error::WorkerCrashed))
+                tx.commit()?;
+                Err(Failed::Unknown(failed()))
             }
-            Some(Fault::NotPersisted) => match tx.fail(sqlx::Error::WorkerCrashed).await {
-                Ok(()) => Ok(()),
-                Err(Failed::RolledBack(error) | Failed::Unknown(error)) => Err(Failed::Unknown(error)),
+            Some(Fault::NotPersisted) => match tx.fail(failed()) {
+                Failed::RolledBack(error) | Failed::Unknown(error) => Err(Failed::Unknown(error)),
             },
         }
     }

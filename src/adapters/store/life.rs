@@ -1,6 +1,6 @@
 //! What a challenge's life needs of the file beyond one row: those that are overdue, and one that succeeds another.
 
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::{Connection, Error, params};
 
 use super::op::Prepared;
 use super::reader::{SqliteReader, failed, stored_challenge};
@@ -22,18 +22,16 @@ pub(super) struct Succession {
 }
 
 /// Both rows, or neither: whether they were written. An error leaves nothing, because its transaction is rolled back.
-pub(super) async fn succeed(tx: &mut SqliteConnection, succession: &Succession) -> Result<bool, sqlx::Error> {
+pub(super) fn succeed(db: &Connection, succession: &Succession) -> Result<bool, Error> {
     let Succession { version, earlier, row, .. } = succession;
-    let unchanged = sqlx::query("SELECT 1 FROM challenge WHERE id = ? AND version = ?")
-        .bind(earlier.id.as_bytes().to_vec())
-        .bind(number(*version))
-        .fetch_optional(&mut *tx)
-        .await?;
-    if unchanged.is_none() || !open_challenge(&mut *tx, row).await? {
+    let unchanged = db
+        .prepare_cached("SELECT 1 FROM challenge WHERE id = ? AND version = ?")?
+        .exists(params![earlier.id.as_bytes(), number(*version)])?;
+    if !unchanged || !open_challenge(db, row)? {
         return Ok(false);
     }
     // INVARIANT: this connection is the only one that writes, so the version that was there a statement ago still is.
-    if advance_challenge(tx, *version, earlier).await? { Ok(true) } else { Err(sqlx::Error::RowNotFound) }
+    if advance_challenge(db, *version, earlier)? { Ok(true) } else { Err(Error::QueryReturnedNoRows) }
 }
 
 impl SqliteReader {

@@ -1,7 +1,7 @@
 //! The ledger and the challenges on disk. The only SQL of the program is in this folder and in `migrations/`.
 //!
 //! [`SqliteStore`] implements the ports [`Ledger`](crate::service::ports::Ledger) and
-//! [`Challenges`](crate::service::ports::Challenges). One task writes; it groups what callers ask for at the same time
+//! [`Challenges`](crate::service::ports::Challenges). One thread writes; it groups what callers ask for at the same time
 //! into one transaction, signs the checkpoint that covers it inside that transaction, and answers when it is on disk.
 //! [`SqliteReader`] reads the same file, also from another process and while the service runs.
 
@@ -10,7 +10,6 @@ mod allowed;
 mod archived;
 mod audit;
 mod backfill;
-mod batch;
 mod cases;
 #[cfg(test)]
 mod fault;
@@ -25,6 +24,7 @@ mod queue;
 mod reader;
 mod rows;
 mod schema;
+mod scribe;
 mod seen_tokens;
 mod shipping;
 mod source;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use rusqlite::{Connection, Error, params};
 use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteRow;
 
 use super::op::{Answer, Op, Prepared};
 use super::reader::{SqliteReader, failed, unsigned};
@@ -40,25 +41,29 @@ pub enum Erase {
 
 impl Erase {
     /// Erases, at most [`PRUNE_ROWS`] rows of age at a time; how many went. What was there is overwritten in the file.
-    pub(super) async fn apply(self, tx: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
-        sqlx::query("PRAGMA secure_delete = ON").execute(&mut *tx).await?;
-        let erase = match self {
-            Self::Decision(id) => {
-                sqlx::query("DELETE FROM opening WHERE seq IN (SELECT seq FROM entry WHERE decision_id = ?)")
-                    .bind(id.as_bytes().to_vec())
-            }
+    pub(super) fn apply(self, db: &Connection) -> Result<u64, Error> {
+        overwriting(db, || match self {
+            Self::Decision(id) => db
+                .prepare_cached("DELETE FROM opening WHERE seq IN (SELECT seq FROM entry WHERE decision_id = ?)")?
+                .execute([id.as_bytes()]),
             // Only the oldest rows are looked at, so that a pass costs the same however many there are.
-            Self::Before(at) => sqlx::query(
-                "DELETE FROM opening WHERE seq IN (SELECT seq FROM (SELECT seq, at_ms FROM opening ORDER BY seq LIMIT ?) \
-                 WHERE at_ms < ?)",
-            )
-            .bind(PRUNE_ROWS)
-            .bind(millis(at)),
-        };
-        let erased = erase.execute(&mut *tx).await;
-        sqlx::query("PRAGMA secure_delete = OFF").execute(&mut *tx).await?;
-        Ok(erased?.rows_affected())
+            Self::Before(at) => db
+                .prepare_cached(
+                    "DELETE FROM opening WHERE seq IN (SELECT seq FROM (SELECT seq, at_ms FROM opening \
+                     ORDER BY seq LIMIT ?) WHERE at_ms < ?)",
+                )?
+                .execute(params![PRUNE_ROWS, millis(at)]),
+        })
+        .map(|rows| rows as u64)
     }
+}
+
+/// Runs `delete` so that what it deletes is overwritten in the file.
+pub(super) fn overwriting<T>(db: &Connection, delete: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    db.execute_batch("PRAGMA secure_delete = ON")?;
+    let deleted = delete();
+    db.execute_batch("PRAGMA secure_delete = OFF")?;
+    deleted
 }
 
 /// Openings that are erased on record.
@@ -67,15 +72,10 @@ pub(super) struct EraseOf(Vec<u64>);
 
 impl EraseOf {
     /// Erases the rows, overwriting them in the file.
-    pub(super) async fn apply(self, tx: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        sqlx::query("PRAGMA secure_delete = ON").execute(&mut *tx).await?;
+    pub(super) fn apply(self, db: &Connection) -> Result<(), Error> {
         let seqs = serde_json::Value::from(self.0).to_string();
-        let erased = sqlx::query("DELETE FROM opening WHERE seq IN (SELECT value FROM json_each(?))")
-            .bind(seqs)
-            .execute(&mut *tx)
-            .await;
-        sqlx::query("PRAGMA secure_delete = OFF").execute(&mut *tx).await?;
-        erased.map(|_| ())
+        let text = "DELETE FROM opening WHERE seq IN (SELECT value FROM json_each(?))";
+        overwriting(db, || db.prepare_cached(text)?.execute([seqs])).map(|_| ())
     }
 }
 

@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::{Connection, Error, params};
 use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteRow;
 use tokio::time::timeout;
 
 use super::op::{Answer, Op, Prepared};
@@ -33,81 +34,54 @@ pub(super) enum OutboxChange {
 
 impl OutboxChange {
     /// Writes the change; `size` is the log's size so far.
-    pub(super) async fn apply(self, tx: &mut SqliteConnection, size: u64) -> Result<(), sqlx::Error> {
+    pub(super) fn apply(self, db: &Connection, size: u64) -> Result<(), Error> {
         match self {
             Self::Join { endpoint } => {
-                sqlx::query("INSERT INTO notification_place (endpoint, next_seq) VALUES (?, ?) ON CONFLICT DO NOTHING")
-                    .bind(endpoint)
-                    .bind(number(size))
-                    .execute(tx)
-                    .await?;
+                db.prepare_cached(
+                    "INSERT INTO notification_place (endpoint, next_seq) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                )?
+                .execute(params![endpoint, number(size)])?;
             }
-            Self::Queue { endpoint, next, events } => queue(tx, endpoint, next, events).await?,
-            Self::Strike { endpoint, seq } => strike(tx, endpoint, seq).await?,
+            Self::Queue { endpoint, next, events } => queue(db, &endpoint, next, &events)?,
+            Self::Strike { endpoint, seq } => strike(db, &endpoint, seq)?,
             Self::Postpone { endpoint, seq, attempts, next, detail } => {
-                sqlx::query(
+                db.prepare_cached(
                     "UPDATE notification_waiting SET attempts = ?, next_ms = ?, last = ? WHERE endpoint = ? AND seq = ?",
-                )
-                .bind(attempts)
-                .bind(millis(next))
-                .bind(detail)
-                .bind(endpoint)
-                .bind(number(seq))
-                .execute(tx)
-                .await?;
+                )?
+                .execute(params![attempts, millis(next), detail, endpoint, number(seq)])?;
             }
             Self::Bury { endpoint, seq, attempts, at, detail } => {
-                strike(&mut *tx, endpoint.clone(), seq).await?;
-                sqlx::query(
+                strike(db, &endpoint, seq)?;
+                db.prepare_cached(
                     "INSERT INTO notification_dead (endpoint, seq, attempts, dead_ms, last) VALUES (?, ?, ?, ?, ?) \
                      ON CONFLICT DO NOTHING",
-                )
-                .bind(endpoint)
-                .bind(number(seq))
-                .bind(attempts)
-                .bind(millis(at))
-                .bind(detail)
-                .execute(&mut *tx)
-                .await?;
-                sqlx::query("DELETE FROM notification_dead WHERE dead_ms < ?")
-                    .bind(millis(at.minus(DEAD_LETTERS_KEPT)))
-                    .execute(tx)
-                    .await?;
+                )?
+                .execute(params![endpoint, number(seq), attempts, millis(at), detail])?;
+                db.prepare_cached("DELETE FROM notification_dead WHERE dead_ms < ?")?
+                    .execute([millis(at.minus(DEAD_LETTERS_KEPT))])?;
             }
         }
         Ok(())
     }
 }
 
-async fn queue(tx: &mut SqliteConnection, endpoint: String, next: u64, events: Vec<Queued>) -> Result<(), sqlx::Error> {
+fn queue(db: &Connection, endpoint: &str, next: u64, events: &[Queued]) -> Result<(), Error> {
+    let mut waiting = db.prepare_cached(
+        "INSERT INTO notification_waiting (endpoint, seq, challenge_id, at_ms, attempts, next_ms) \
+         VALUES (?1, ?2, ?3, ?4, 0, ?4) ON CONFLICT DO NOTHING",
+    )?;
     for event in events {
-        sqlx::query(
-            "INSERT INTO notification_waiting (endpoint, seq, challenge_id, at_ms, attempts, next_ms) \
-             VALUES (?, ?, ?, ?, 0, ?) ON CONFLICT DO NOTHING",
-        )
-        .bind(endpoint.clone())
-        .bind(number(event.seq))
-        .bind(event.challenge_id.as_bytes().to_vec())
-        .bind(millis(event.at))
-        .bind(millis(event.at))
-        .execute(&mut *tx)
-        .await?;
+        waiting.execute(params![endpoint, number(event.seq), event.challenge_id.as_bytes(), millis(event.at)])?;
     }
-    sqlx::query("UPDATE notification_place SET next_seq = ? WHERE endpoint = ?")
-        .bind(number(next))
-        .bind(endpoint)
-        .execute(tx)
-        .await?;
-    Ok(())
+    db.prepare_cached("UPDATE notification_place SET next_seq = ? WHERE endpoint = ?")?
+        .execute(params![number(next), endpoint])
+        .map(|_| ())
 }
 
-async fn strike(tx: &mut SqliteConnection, endpoint: String, seq: u64) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM notification_waiting WHERE endpoint = ? AND seq = ?")
-        .bind(endpoint)
-        .bind(number(seq))
-        .execute(tx)
-        .await?;
-    Ok(())
+fn strike(db: &Connection, endpoint: &str, seq: u64) -> Result<(), Error> {
+    db.prepare_cached("DELETE FROM notification_waiting WHERE endpoint = ? AND seq = ?")?
+        .execute(params![endpoint, number(seq)])
+        .map(|_| ())
 }
 
 impl SqliteStore {

@@ -1,8 +1,9 @@
 //! The log for those outside: tiles, and the cosignatures that witnesses answered.
 
 use async_trait::async_trait;
+use rusqlite::{Connection, Error, params};
 use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteRow;
 
 use super::op::{Answer, Op};
 use super::reader::{SqliteReader, failed, unsigned};
@@ -37,20 +38,14 @@ impl CosignatureRow {
     }
 
     /// INVARIANT: does not fail on what is already there, which would take the decisions of its whole group with it.
-    pub(super) async fn write(self, tx: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        sqlx::query("INSERT INTO published_checkpoint (size, at_ms, note) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
-            .bind(number(self.size))
-            .bind(millis(self.at))
-            .bind(self.note)
-            .execute(&mut *tx)
-            .await?;
-        sqlx::query("INSERT OR REPLACE INTO cosignature (witness, size, at_ms, line) VALUES (?, ?, ?, ?)")
-            .bind(self.witness)
-            .bind(number(self.size))
-            .bind(millis(self.at))
-            .bind(self.line)
-            .execute(tx)
-            .await?;
+    pub(super) fn write(&self, db: &Connection) -> Result<(), Error> {
+        let (size, at) = (number(self.size), millis(self.at));
+        db.prepare_cached(
+            "INSERT INTO published_checkpoint (size, at_ms, note) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![size, at, self.note])?;
+        db.prepare_cached("INSERT OR REPLACE INTO cosignature (witness, size, at_ms, line) VALUES (?, ?, ?, ?)")?
+            .execute(params![self.witness, size, at, self.line])?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The single-row statements of a group, and how values stand in rows.
 
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::{Connection, Error, params};
 
 use crate::domain::approval::{Challenge, Summary, Vote};
 use crate::domain::id::{ChallengeId, Sha256Digest};
@@ -53,92 +53,64 @@ fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Unavailable(error.to_string()))
 }
 
-pub(super) async fn open_challenge(tx: &mut SqliteConnection, row: &ChallengeRow) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(
-        "INSERT INTO challenge (id, version, state, agent, workspace, tier, act, asked, voted, created_at, expires_at, \
-         summary, body) VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-    )
-    .bind(row.id.as_bytes().to_vec())
-    .bind(row.state)
-    .bind(row.agent.clone())
-    .bind(row.workspace.clone())
-    .bind(row.tier)
-    .bind(row.act.clone())
-    .bind(row.asked.clone())
-    .bind(row.voted.clone())
-    .bind(millis(row.created_at))
-    .bind(millis(row.expires_at))
-    .bind(row.summary.clone())
-    .bind(row.body.clone())
-    .execute(tx)
-    .await?;
-    Ok(done.rows_affected() == 1)
+pub(super) fn open_challenge(db: &Connection, row: &ChallengeRow) -> Result<bool, Error> {
+    let opened = db
+        .prepare_cached(
+            "INSERT INTO challenge (id, version, state, agent, workspace, tier, act, asked, voted, created_at, expires_at, \
+             summary, body) VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute(params![
+            row.id.as_bytes(),
+            row.state,
+            row.agent,
+            row.workspace,
+            row.tier,
+            row.act,
+            row.asked,
+            row.voted,
+            millis(row.created_at),
+            millis(row.expires_at),
+            row.summary,
+            row.body,
+        ])?;
+    Ok(opened == 1)
 }
 
-pub(super) async fn advance_challenge(
-    tx: &mut SqliteConnection,
-    version: u64,
-    row: &ChallengeRow,
-) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(
-        "UPDATE challenge SET version = version + 1, state = ?, voted = ?, expires_at = ?, summary = ?, body = ? \
-         WHERE id = ? AND version = ?",
-    )
-    .bind(row.state)
-    .bind(row.voted.clone())
-    .bind(millis(row.expires_at))
-    .bind(row.summary.clone())
-    .bind(row.body.clone())
-    .bind(row.id.as_bytes().to_vec())
-    .bind(number(version))
-    .execute(tx)
-    .await?;
-    Ok(done.rows_affected() == 1)
+pub(super) fn advance_challenge(db: &Connection, version: u64, row: &ChallengeRow) -> Result<bool, Error> {
+    let advanced = db
+        .prepare_cached(
+            "UPDATE challenge SET version = version + 1, state = ?, voted = ?, expires_at = ?, summary = ?, body = ? \
+             WHERE id = ? AND version = ?",
+        )?
+        .execute(params![
+            row.state,
+            row.voted,
+            millis(row.expires_at),
+            row.summary,
+            row.body,
+            row.id.as_bytes(),
+            number(version),
+        ])?;
+    Ok(advanced == 1)
 }
 
-pub(super) async fn prune(tx: &mut SqliteConnection, now: Timestamp) -> Result<u64, sqlx::Error> {
-    let done = sqlx::query(
-        "DELETE FROM burned WHERE key IN (SELECT key FROM burned WHERE in_doubt = 0 AND expires_at < ? LIMIT ?)",
-    )
-    .bind(millis(now))
-    .bind(PRUNE_ROWS)
-    .execute(tx)
-    .await?;
-    Ok(done.rows_affected())
+pub(super) fn prune(db: &Connection, now: Timestamp) -> Result<u64, Error> {
+    let text = "DELETE FROM burned WHERE key IN (SELECT key FROM burned WHERE in_doubt = 0 AND expires_at < ? LIMIT ?)";
+    db.prepare_cached(text)?.execute(params![millis(now), PRUNE_ROWS]).map(|rows| rows as u64)
 }
 
-/// Full blocks: their number, their leaves, and the calls that they allowed.
-pub(super) async fn insert_tiles(
-    tx: &mut SqliteConnection,
-    tiles: &[(u64, Vec<u8>, Vec<u8>)],
-) -> Result<(), sqlx::Error> {
-    for (index, leaves, allowed) in tiles {
-        sqlx::query(
-            "INSERT INTO tile (idx, leaves) VALUES (?, ?); INSERT INTO allowed_block (idx, calls) VALUES (?, ?)",
-        )
-        .bind(number(*index))
-        .bind(leaves.clone())
-        .bind(number(*index))
-        .bind(allowed.clone())
-        .execute(&mut *tx)
-        .await?;
-    }
+/// A full block: its leaves, and the calls that it allowed.
+pub(super) fn insert_tile(db: &Connection, index: u64, leaves: &[u8], allowed: &[u8]) -> Result<(), Error> {
+    let index = number(index);
+    db.prepare_cached("INSERT INTO tile (idx, leaves) VALUES (?, ?)")?.execute(params![index, leaves])?;
+    db.prepare_cached("INSERT INTO allowed_block (idx, calls) VALUES (?, ?)")?.execute(params![index, allowed])?;
     Ok(())
 }
 
-pub(super) async fn insert_nodes(
-    tx: &mut SqliteConnection,
-    nodes: &[(Subtree, Sha256Digest)],
-) -> Result<(), sqlx::Error> {
-    for (subtree, hash) in nodes {
-        sqlx::query("INSERT INTO node (level, idx, hash) VALUES (?, ?, ?)")
-            .bind(subtree.level)
-            .bind(number(subtree.index))
-            .bind(hash.as_bytes().to_vec())
-            .execute(&mut *tx)
-            .await?;
-    }
-    Ok(())
+pub(super) fn insert_node(db: &Connection, subtree: Subtree, hash: Sha256Digest) -> Result<(), Error> {
+    db.prepare_cached("INSERT INTO node (level, idx, hash) VALUES (?, ?, ?)")?
+        .execute(params![subtree.level, number(subtree.index), hash.as_bytes()])
+        .map(|_| ())
 }
 
 /// As SQLite stores it. Sizes and times are far below 2^63.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::{Connection, OpenFlags};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -15,6 +16,11 @@ static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// "ATBL", set by the first migration.
 const APPLICATION_ID: i32 = 0x4154_424c;
+
+/// How long a statement waits for a lock of somebody else.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Texts of the writer that stay prepared: all that it has.
+const STATEMENTS: usize = 64;
 
 /// Why a ledger was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +112,7 @@ pub(super) async fn create(path: &Path, key: &LogKey, origin: &Origin) -> Result
 }
 
 async fn write_empty(draft: &Path, key: &LogKey, origin: &Origin) -> Result<(), MigrateError> {
-    let mut conn = writer_options(draft).create_if_missing(true).connect().await?;
+    let mut conn = schema_options(draft).create_if_missing(true).connect().await?;
     migrate(&mut conn).await?;
     let empty = Frontier::new();
     let note = key.sign(origin, 0, empty.root());
@@ -119,9 +125,9 @@ async fn write_empty(draft: &Path, key: &LogKey, origin: &Origin) -> Result<(), 
     Ok(conn.close().await?)
 }
 
-/// Opens the existing ledger at `path` for writing and brings its schema up to date.
-pub(super) async fn connect_writer(path: &Path) -> Result<SqliteConnection, OpenError> {
-    let mut conn = writer_options(path).connect().await.map_err(|error| not_opened(path, &error))?;
+/// Brings the schema of the existing ledger at `path` up to date.
+pub(super) async fn bring_up_to_date(path: &Path) -> Result<(), OpenError> {
+    let mut conn = schema_options(path).connect().await.map_err(|error| not_opened(path, &error))?;
     check_application(path, &mut conn).await?;
     migrate(&mut conn).await.map_err(|error| match error {
         MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => {
@@ -132,7 +138,7 @@ pub(super) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Open
         }
         error => OpenError::unusable(path, error),
     })?;
-    Ok(conn)
+    conn.close().await.map_err(|error| OpenError::unusable(path, error))
 }
 
 /// `Migrator::run` takes an `Acquire`, which the compiler cannot show to be `Send` in a spawned task; this is the way
@@ -169,22 +175,32 @@ fn not_opened(path: &Path, error: &sqlx::Error) -> OpenError {
     }
 }
 
-/// A connection beside the writer's, which writes nothing of its own.
-pub(super) async fn connect_beside(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
-    writer_options(path).connect().await
+/// A connection of the writer's: durable at commit, strict about what it is given. Never makes a file, and takes the path
+/// for a path and not for a URI.
+pub(super) fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    for (pragma, value) in [
+        ("trusted_schema", "OFF"),
+        ("cell_size_check", "ON"),
+        ("journal_mode", "WAL"),
+        ("synchronous", "FULL"),
+        // `store::backfill` does it, so that no commit waits for it.
+        ("wal_autocheckpoint", "0"),
+        ("journal_size_limit", "67108864"),
+    ] {
+        conn.execute_batch(&format!("PRAGMA {pragma} = {value}"))?;
+    }
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(conn)
 }
 
-/// Settings of the writing connection: durable at commit, strict about what it is given.
-fn writer_options(path: &Path) -> SqliteConnectOptions {
+/// For what is done once, before there is a writer.
+fn schema_options(path: &Path) -> SqliteConnectOptions {
     common_options(path)
         .create_if_missing(false)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        // Every text of every batch stays prepared (`store::batch`).
-        .statement_cache_capacity(512)
-        // `store::backfill` does it, so that no commit waits for it.
-        .pragma("wal_autocheckpoint", "0")
-        .pragma("journal_size_limit", "67108864")
 }
 
 /// Settings of a reading connection.
@@ -196,7 +212,7 @@ pub(super) fn reader_options(path: &Path) -> SqliteConnectOptions {
 fn common_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
-        .busy_timeout(Duration::from_secs(2))
+        .busy_timeout(BUSY_TIMEOUT)
         .pragma("trusted_schema", "OFF")
         .pragma("cell_size_check", "ON")
         .disable_statement_logging()

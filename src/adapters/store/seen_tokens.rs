@@ -1,8 +1,7 @@
 //! Tokens that were believed: the rows, and the port over the writer's queue.
 
 use async_trait::async_trait;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::{Connection, Error, params};
 
 use super::SqliteStore;
 use super::op::{Answer, Op};
@@ -13,31 +12,22 @@ use crate::domain::time::Timestamp;
 use crate::service::ports::{Seen, SeenToken, SeenTokens, StoreError};
 
 /// Remembers a token; the presenter of before, if it is not new.
-pub(super) async fn see(tx: &mut SqliteConnection, token: &SeenToken) -> Result<Option<String>, sqlx::Error> {
-    let key = token.key.as_bytes().to_vec();
-    let done = sqlx::query(
-        "INSERT INTO seen_token (key, presenter, keep_until) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING",
-    )
-    .bind(key.clone())
-    .bind(token.presenter.to_string())
-    .bind(millis(token.keep_until))
-    .execute(&mut *tx)
-    .await?;
-    if done.rows_affected() == 1 {
+pub(super) fn see(db: &Connection, token: &SeenToken) -> Result<Option<String>, Error> {
+    let key = token.key.as_bytes();
+    let inserted = db
+        .prepare_cached(
+            "INSERT INTO seen_token (key, presenter, keep_until) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING",
+        )?
+        .execute(params![key, token.presenter.as_str(), millis(token.keep_until)])?;
+    if inserted == 1 {
         return Ok(None);
     }
-    let row = sqlx::query("SELECT presenter FROM seen_token WHERE key = ?").bind(key).fetch_one(tx).await?;
-    row.try_get(0).map(Some)
+    db.prepare_cached("SELECT presenter FROM seen_token WHERE key = ?")?.query_row([key], |row| row.get(0)).map(Some)
 }
 
-pub(super) async fn prune(tx: &mut SqliteConnection, now: Timestamp) -> Result<u64, sqlx::Error> {
-    let done =
-        sqlx::query("DELETE FROM seen_token WHERE key IN (SELECT key FROM seen_token WHERE keep_until < ? LIMIT ?)")
-            .bind(millis(now))
-            .bind(PRUNE_ROWS)
-            .execute(tx)
-            .await?;
-    Ok(done.rows_affected())
+pub(super) fn prune(db: &Connection, now: Timestamp) -> Result<u64, Error> {
+    let text = "DELETE FROM seen_token WHERE key IN (SELECT key FROM seen_token WHERE keep_until < ? LIMIT ?)";
+    db.prepare_cached(text)?.execute(params![millis(now), PRUNE_ROWS]).map(|rows| rows as u64)
 }
 
 #[async_trait]

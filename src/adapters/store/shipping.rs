@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
+use rusqlite::{Connection, Error, params};
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
 use tokio::time::timeout;
 
 use super::archived::Forget;
@@ -27,23 +27,17 @@ pub(super) enum ShippingChange {
 
 impl ShippingChange {
     /// Writes the change; `size` is the log's size so far.
-    pub(super) async fn apply(self, tx: &mut SqliteConnection, size: u64) -> Result<(), sqlx::Error> {
+    pub(super) fn apply(self, db: &Connection, size: u64) -> Result<(), Error> {
         match self {
             Self::Join { sink, first } => {
-                sqlx::query("INSERT INTO sink_place (sink, next_seq) VALUES (?, ?) ON CONFLICT DO NOTHING")
-                    .bind(sink)
-                    .bind(number(first.min(size)))
-                    .execute(tx)
-                    .await?;
+                db.prepare_cached("INSERT INTO sink_place (sink, next_seq) VALUES (?, ?) ON CONFLICT DO NOTHING")?
+                    .execute(params![sink, number(first.min(size))])?;
             }
             Self::Advance { sink, next } => {
-                sqlx::query("UPDATE sink_place SET next_seq = ?2 WHERE sink = ?1 AND next_seq < ?2")
-                    .bind(sink)
-                    .bind(number(next))
-                    .execute(tx)
-                    .await?;
+                db.prepare_cached("UPDATE sink_place SET next_seq = ?2 WHERE sink = ?1 AND next_seq < ?2")?
+                    .execute(params![sink, number(next)])?;
             }
-            Self::Forget(forget) => forget.apply(tx).await?,
+            Self::Forget(forget) => forget.apply(db)?,
         }
         Ok(())
     }

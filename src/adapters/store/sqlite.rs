@@ -4,20 +4,22 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::backfill::Backfill;
-use super::group::Scribe;
 use super::life::Succession;
 use super::lock::ExclusiveLock;
 use super::op::{Answer, Op, Prepared};
 use super::reader::SqliteReader;
 use super::rows::{ChallengeRow, PRUNE_ROWS};
 use super::schema::{self, OpenError};
+use super::scribe::Scribe;
 use super::stats::StoreStats;
 use super::writer::{self, Request, Seen, Writer};
 use crate::domain::approval::{Challenge, Summary};
@@ -98,10 +100,12 @@ impl SqliteStore {
             conn: Some(recovered.conn),
             log: recovered.log,
             backfill: Backfill::of(path),
+            runtime: Handle::current(),
             tried_at: 0,
             _lock: lock,
         };
-        tokio::spawn(writer.run());
+        let thread = thread::Builder::new().name("atb-ledger".to_owned());
+        thread.spawn(move || writer.run()).map_err(|error| OpenError::unusable(path, error))?;
         let store = Self { requests, reader, seen, verifier };
         // A ledger that can be read and not written is found out here and not by the first caller.
         store.ask(Op::Probe).await.map_err(|error| OpenError::unusable(path, error))?;

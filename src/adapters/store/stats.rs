@@ -46,7 +46,7 @@ impl StoreStats {
         self.recoveries.load(Ordering::Relaxed)
     }
 
-    /// Has `observer` called after every durable group, from the writing task. The first one stays.
+    /// Has `observer` called after every durable group, from the writing thread. The first one stays.
     pub fn on_commit(&self, observer: impl Fn(GroupCommit) + Send + Sync + 'static) {
         let _ = self.observer.set(Box::new(observer));
     }

@@ -1,8 +1,9 @@
 //! Withdrawn legal grounds: the rows, and the port over the writer's queue and the reader.
 
 use async_trait::async_trait;
+use rusqlite::{Connection, Error, params};
 use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteRow;
 
 use super::SqliteStore;
 use super::op::{Op, Prepared};
@@ -40,19 +41,14 @@ impl WithdrawalRow {
 }
 
 /// Whether the row is new.
-pub(super) async fn insert(tx: &mut SqliteConnection, row: &WithdrawalRow) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(
-        "INSERT INTO leg_withdrawal (kind, target, reason, withdrawn_by, at_ms) VALUES (?, ?, ?, ?, ?) \
-         ON CONFLICT (kind, target) DO NOTHING",
-    )
-    .bind(row.kind)
-    .bind(row.target.clone())
-    .bind(row.reason.clone())
-    .bind(row.withdrawn_by.clone())
-    .bind(millis(row.at))
-    .execute(tx)
-    .await?;
-    Ok(done.rows_affected() == 1)
+pub(super) fn insert(db: &Connection, row: &WithdrawalRow) -> Result<bool, Error> {
+    let inserted = db
+        .prepare_cached(
+            "INSERT INTO leg_withdrawal (kind, target, reason, withdrawn_by, at_ms) VALUES (?, ?, ?, ?, ?) \
+             ON CONFLICT (kind, target) DO NOTHING",
+        )?
+        .execute(params![row.kind, row.target, row.reason, row.withdrawn_by, millis(row.at)])?;
+    Ok(inserted == 1)
 }
 
 impl SqliteReader {

@@ -1,22 +1,25 @@
-//! The one task that writes.
+//! The one thread that writes.
 //!
-//! It takes what has arrived, at most [`MAX_GROUP`] requests, and writes it as one transaction ([`super::group`]).
+//! It has SQLite to itself: a statement is a call and not a message to another thread, and a group is one function from its
+//! first request to `COMMIT`. It takes what has arrived, at most [`MAX_GROUP`] requests, and writes it as one transaction ([`super::group`]).
 //! After a failure whose extent is not known it closes its connection and goes through the same verification as a start
 //! before it accepts anything again; until then every request is answered `Unavailable`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sqlx::Connection as _;
-use sqlx::sqlite::SqliteConnection;
+use futures_util::future::BoxFuture;
+use rusqlite::Connection;
+use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::backfill::Backfill;
-use super::group::{BoxFuture, Log, Scribe};
+use super::group::Log;
 use super::lock::ExclusiveLock;
 use super::op::{Answer, Op};
 use super::reader::SqliteReader;
 use super::schema::{self, OpenError};
+use super::scribe::Scribe;
 use super::stats::{GroupCommit, StoreStats};
 use super::transaction::Failed;
 use crate::domain::id::ChallengeId;
@@ -58,9 +61,11 @@ pub(super) struct Writer {
     pub(super) seen: Arc<Seen>,
     pub(super) requests: mpsc::Receiver<Request>,
     /// `None` after a failure of unknown extent.
-    pub(super) conn: Option<SqliteConnection>,
+    pub(super) conn: Option<Connection>,
     pub(super) log: Log,
     pub(super) backfill: Backfill,
+    /// For what is verified before the first group, which the readers do.
+    pub(super) runtime: Handle,
     /// When opening again was last tried.
     pub(super) tried_at: u64,
     pub(super) _lock: ExclusiveLock,
@@ -68,19 +73,22 @@ pub(super) struct Writer {
 
 /// A log that was opened and verified, ready to be continued.
 pub(super) struct Recovered {
-    pub(super) conn: SqliteConnection,
+    pub(super) conn: Connection,
     pub(super) log: Log,
     pub(super) checkpoint: Checkpoint,
 }
 
 /// Opens `path` for writing and verifies the log from its last kept checkpoint, or all of a small one.
+///
+/// Boxed, because the compiler cannot show a future over sqlx's executor traits to be `Send`.
 pub(super) fn recover<'a>(
     path: &'a Path,
     reader: &'a SqliteReader,
     verifier: &'a LogVerifier,
 ) -> BoxFuture<'a, Result<Recovered, OpenError>> {
     Box::pin(async move {
-        let conn = schema::connect_writer(path).await?;
+        schema::bring_up_to_date(path).await?;
+        let conn = schema::connect(path).map_err(|error| OpenError::unusable(path, error))?;
         let verified = auditor::verify_log(reader, verifier, &[], Start::LastCheckpoint).await;
         let report = verified.map_err(|error| OpenError::unusable(path, error))?;
         if let Some(finding) = report.findings.into_iter().next() {
@@ -97,18 +105,18 @@ pub(super) fn recover<'a>(
 }
 
 impl Writer {
-    pub(super) async fn run(mut self) {
+    pub(super) fn run(mut self) {
         let mut closing = Vec::new();
-        while let Some(first) = self.requests.recv().await {
+        while let Some(first) = self.requests.blocking_recv() {
             // Callers that were answered by the last group run now and join this one: without the pause a loaded
             // writer commits groups of two.
-            tokio::task::yield_now().await;
+            std::thread::yield_now();
             let (ops, replies) = self.drain(first, &mut closing);
             if !ops.is_empty() {
-                self.serve(ops, replies).await;
+                self.serve(ops, replies);
             }
         }
-        let end = self.finish().await;
+        let end = self.finish();
         // The lock goes before the answer: who is told that the ledger is closed may open it.
         drop(self);
         for reply in closing {
@@ -140,15 +148,15 @@ impl Writer {
         (ops, replies)
     }
 
-    async fn serve(&mut self, ops: Vec<Op>, replies: Vec<oneshot::Sender<Result<Answer, StoreError>>>) {
-        match self.write(ops, false).await {
+    fn serve(&mut self, ops: Vec<Op>, replies: Vec<oneshot::Sender<Result<Answer, StoreError>>>) {
+        match self.write(ops, false) {
             Ok(answers) => {
                 for (reply, answer) in replies.into_iter().zip(answers) {
                     // A caller that went away has its entry all the same.
                     let _ = reply.send(Ok(answer));
                 }
-                if let Some(conn) = self.conn.as_mut() {
-                    self.backfill.advance(conn).await;
+                if let Some(conn) = &self.conn {
+                    self.backfill.advance(conn);
                 }
             }
             Err(error) => {
@@ -160,15 +168,15 @@ impl Writer {
     }
 
     /// Writes one group and makes its effects visible, in that order.
-    async fn write(&mut self, ops: Vec<Op>, keep: bool) -> Result<Vec<Answer>, StoreError> {
+    fn write(&mut self, ops: Vec<Op>, keep: bool) -> Result<Vec<Answer>, StoreError> {
         if self.conn.is_none() {
-            self.reopen().await?;
+            self.reopen()?;
         }
         let Some(conn) = self.conn.as_mut() else { return Err(self.unavailable("the ledger is closed".to_owned())) };
         let requests = ops.len() as u64;
         let started = self.clock.monotonic_micros();
         let now: Timestamp = self.clock.now();
-        match self.scribe.write(conn, &self.log, ops, now, keep).await {
+        match self.scribe.write(conn, &self.log, ops, now, keep) {
             Ok(committed) => {
                 self.log = committed.log;
                 self.backfill.wrote(committed.bytes);
@@ -186,9 +194,8 @@ impl Writer {
             }
             Err(Failed::RolledBack(error)) => Err(self.unavailable(error.to_string())),
             Err(Failed::Unknown(error)) => {
-                if let Some(conn) = self.conn.take() {
-                    let _ = conn.close_hard().await;
-                }
+                // Closes it.
+                self.conn = None;
                 Err(self.unavailable(error.to_string()))
             }
         }
@@ -201,14 +208,14 @@ impl Writer {
     }
 
     /// Goes through the same verification as a start. What was acknowledged must be there.
-    async fn reopen(&mut self) -> Result<(), StoreError> {
+    fn reopen(&mut self) -> Result<(), StoreError> {
         let now = self.clock.monotonic_micros();
         if now.saturating_sub(self.tried_at) < REOPEN_MICROS {
             let fault = self.seen.fault.borrow().clone();
             return Err(StoreError::Unavailable(fault.unwrap_or_else(|| "the ledger is being recovered".to_owned())));
         }
         self.tried_at = now;
-        let recovered = match recover(&self.path, &self.reader, &self.verifier).await {
+        let recovered = match self.runtime.block_on(recover(&self.path, &self.reader, &self.verifier)) {
             Ok(recovered) => recovered,
             Err(error) => return Err(self.unavailable(error.to_string())),
         };
@@ -230,14 +237,14 @@ impl Writer {
     }
 
     /// Keeps a last checkpoint and moves everything from the write-ahead log into the file.
-    async fn finish(&mut self) -> Result<(), StoreError> {
+    fn finish(&mut self) -> Result<(), StoreError> {
         self.tried_at = 0;
-        self.write(vec![Op::Probe], true).await?;
-        self.reader.close().await;
-        self.backfill.finish().await;
-        let Some(mut conn) = self.conn.take() else { return Ok(()) };
-        let flushed = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut conn).await;
-        let closed = conn.close().await;
-        flushed.map(|_| ()).and(closed).map_err(|error| StoreError::Unavailable(error.to_string()))
+        self.write(vec![Op::Probe], true)?;
+        self.runtime.block_on(self.reader.close());
+        self.backfill.finish();
+        let Some(conn) = self.conn.take() else { return Ok(()) };
+        let flushed = conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        let closed = conn.close().map_err(|(_, error)| error);
+        flushed.and(closed).map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 }
