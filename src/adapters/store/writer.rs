@@ -1,9 +1,10 @@
 //! The one thread that writes.
 //!
-//! It has SQLite to itself: a statement is a call and not a message to another thread, and a group is one function from its
-//! first request to `COMMIT`. It takes what has arrived, at most [`MAX_GROUP`] requests, and writes it as one transaction ([`super::group`]).
-//! After a failure whose extent is not known it closes its connection and goes through the same verification as a start
-//! before it accepts anything again; until then every request is answered `Unavailable`.
+//! It has SQLite to itself: a statement is a call and not a message to another thread, and a group is one function from
+//! its first request to `COMMIT`. It takes what has arrived, at most [`MAX_GROUP`] requests, and writes it as one
+//! transaction ([`super::scribe`]). After a failure whose extent is not known it closes its connection and goes through
+//! the same verification as a start before it accepts anything again; until then every request is answered
+//! `Unavailable`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
