@@ -85,7 +85,8 @@ fn every_alert_has_a_rule_test_in_which_it_fires() {
     };
     let (rules, tests) = (read("atb.rules.yml"), read("atb.rules.test.yml"));
     let of = |list: &serde_json::Value| list.as_array().unwrap().clone();
-    let alerts = of(&rules["groups"]).iter().flat_map(|group| of(&group["rules"])).map(|rule| rule["alert"].clone());
+    let alerts =
+        of(&rules["groups"]).into_iter().flat_map(|group| of(&group["rules"])).map(|rule| rule["alert"].clone());
     let alerts: BTreeSet<_> = alerts.map(|name| name.as_str().unwrap().to_owned()).collect();
     let cases = of(&tests["tests"]).into_iter().flat_map(|test| of(&test["alert_rule_test"]));
     let firing = cases.filter(|case| case["exp_alerts"].as_array().is_some_and(|alerts| !alerts.is_empty()));
