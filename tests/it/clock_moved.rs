@@ -83,7 +83,10 @@ async fn a_clock_that_is_moved_by_an_hour_allows_nothing_without_record_or_out_o
     let (spent, kept) = (low_mandate(&issuer).await, low_mandate(&issuer).await);
     assert_eq!(called(&broker, &spent).await.0, 200);
 
+    // An hour without news of whom to trust closes the doors, until the files were looked at again; nobody has to come.
     clock.set(3600);
+    assert_ne!(called(&broker, &kept).await.0, 200);
+    served.ready().await;
     assert_eq!(called(&broker, &kept).await.1, "mandate_expired");
     assert_eq!(called(&broker, &spent).await.1, "mandate_expired");
     let ahead = low_mandate(&issuer).await;
@@ -91,6 +94,8 @@ async fn a_clock_that_is_moved_by_an_hour_allows_nothing_without_record_or_out_o
     let unused = low_mandate(&issuer).await;
 
     clock.set(-3600);
+    assert_ne!(called(&broker, &kept).await.0, 200);
+    served.ready().await;
     for mandate in [&kept, &spent, &ahead, &unused] {
         let (status, reason) = called(&broker, mandate).await;
         assert!(status != 200 && reason.starts_with("mandate_"), "{status} {reason}");
