@@ -260,22 +260,5 @@ impl LogSource for WithArchive<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tiles_have_the_paths_of_the_specification() {
-        let names = [(0, "000"), (67, "067"), (1234, "x001/234"), (1_234_067, "x001/x234/067")];
-        for (index, path) in names {
-            assert_eq!(number(index), path);
-        }
-    }
-
-    #[test]
-    fn a_bundle_has_lengths_of_two_bytes_and_none_that_does_not_fit() {
-        let row = |body: Vec<u8>| LogRow { seq: 7, body, leaf: Vec::new(), columns: None };
-        assert_eq!(bundle(&[row(b"ab".to_vec()), row(vec![])]).unwrap(), [0, 2, b'a', b'b', 0, 0]);
-        assert!(matches!(bundle(&[row(vec![0; 65_536])]), Err(ArchiveError::TooLarge(7))));
-    }
-}
+#[cfg(all(test, feature = "server"))]
+mod tests;

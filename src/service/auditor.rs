@@ -6,7 +6,7 @@
 //!
 //! | done to the log | seen as |
 //! | --- | --- |
-//! | bytes, leaf hash or index column of an entry changed | `edited` |
+//! | bytes, leaf hash or index column of an entry changed, or the allowed calls that are kept of a block | `edited` |
 //! | a row taken out, with or without renumbering the rest | `dropped` |
 //! | rows exchanged | `reordered` |
 //! | rows at the end taken out, or head and rows put back to an earlier state | `truncated` |
@@ -31,8 +31,12 @@ use crate::domain::ledger::{
 use crate::domain::time::Timestamp;
 use crate::service::ports::StoreError;
 
+mod counted;
+mod judge;
 mod scan;
 mod taken;
+
+pub use counted::{Counted, CountedCalls};
 
 /// Entries in a block: the leaves of one tile (C2SP tlog-tiles, height 8).
 pub const BLOCK: u64 = 256;
@@ -95,6 +99,8 @@ pub struct StoredBlock {
     pub leaves: Vec<u8>,
     /// The root over them.
     pub root: Vec<u8>,
+    /// The allowed calls among its entries.
+    pub counted: Counted,
 }
 
 /// An entry as stored, unverified.

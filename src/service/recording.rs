@@ -127,6 +127,11 @@ pub fn hide_request(mut subject: Subject, entropy: &dyn Entropy) -> Subject {
     subject
 }
 
+/// Sees to it that everything which is committed to about this question has one salt.
+pub fn salt_once(subject: &mut Subject, entropy: &dyn Entropy) {
+    subject.openings.get_or_insert_with(|| Arc::new(Openings::none(salt(entropy))));
+}
+
 fn salt(entropy: &dyn Entropy) -> Salt {
     let mut bytes = [0; 16];
     let random = entropy.bytes().into_iter().chain(entropy.bytes());

@@ -78,6 +78,23 @@ fn every_alert_says_what_it_means_and_whom_it_is_for_and_the_named_ones_are_ther
 }
 
 #[test]
+fn every_alert_has_a_rule_test_in_which_it_fires() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus");
+    let read = |name: &str| -> serde_json::Value {
+        serde_saphyr::from_str(&fs::read_to_string(folder.join(name)).unwrap()).unwrap()
+    };
+    let (rules, tests) = (read("atb.rules.yml"), read("atb.rules.test.yml"));
+    let of = |list: &serde_json::Value| list.as_array().unwrap().clone();
+    let alerts =
+        of(&rules["groups"]).into_iter().flat_map(|group| of(&group["rules"])).map(|rule| rule["alert"].clone());
+    let alerts: BTreeSet<_> = alerts.map(|name| name.as_str().unwrap().to_owned()).collect();
+    let cases = of(&tests["tests"]).into_iter().flat_map(|test| of(&test["alert_rule_test"]));
+    let firing = cases.filter(|case| case["exp_alerts"].as_array().is_some_and(|alerts| !alerts.is_empty()));
+    let tried: BTreeSet<_> = firing.map(|case| case["alertname"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(alerts, tried);
+}
+
+#[test]
 fn a_dashboard_is_what_grafana_imports() {
     for (file, content) in deployed("grafana") {
         let board: serde_json::Value = serde_json::from_str(&content).unwrap();

@@ -334,6 +334,23 @@ async fn an_edited_index_column_is_named() {
 }
 
 /// Body and leaf changed so that they agree.
+/// What a broker counts from when it starts: no part of the tree, and whoever takes calls out of it gives an agent its
+/// rate anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn allowed_calls_that_are_kept_of_a_block_and_are_not_those_of_its_entries_are_named() {
+    for (change, block) in [
+        ("UPDATE allowed_block SET calls = CAST('[]' AS BLOB) WHERE idx = 1", 256),
+        ("UPDATE allowed_block SET calls = CAST('no JSON' AS BLOB) WHERE idx = 0", 0),
+        ("UPDATE allowed_block SET calls = CAST(replace(CAST(calls AS TEXT), 'buyer', 'other') AS BLOB)", 0),
+        ("UPDATE allowed_block SET calls = CAST(replace(calls, '.read', '.list') AS BLOB) WHERE idx = 1", 256),
+    ] {
+        let found = after(530, &[change]).await;
+        assert_eq!(found.first(), Some(&(Tampering::Edited, Some(block))), "{change}: {found:?}");
+    }
+    // What is not kept is counted from the entries, which is never wrong.
+    assert_eq!(after(530, &["DELETE FROM allowed_block WHERE idx = 0"]).await, []);
+}
+
 async fn rewrite(path: &Path, seq: u64) {
     sql(path, &[&edit(seq)]).await;
     let mut conn = SqliteConnectOptions::new().filename(path).connect().await.unwrap();

@@ -13,6 +13,7 @@ use atb::adapters::store::SqliteReader;
 use atb::cli::approve::Shown;
 use atb::cli::client::Client;
 use atb::config::{Config, Door};
+use atb::domain::time::Timestamp;
 use atb::service::ports::{Clock as _, EntryFilter};
 use axum::extract::{Request, State};
 use axum::http::Method;
@@ -41,9 +42,14 @@ pub struct Home(tempfile::TempDir);
 
 impl Home {
     pub fn new() -> Self {
+        Self::made_at(SystemClock.now())
+    }
+
+    /// As if it had been made at that time: its identities are valid from then on.
+    pub fn made_at(now: Timestamp) -> Self {
         let home = Self(tempfile::tempdir().unwrap());
         let dir = home.0.path().join("dev");
-        atb::cli::init::create(&dir, &"atb.dev".parse().unwrap(), SystemClock.now()).unwrap();
+        atb::cli::init::create(&dir, &"atb.dev".parse().unwrap(), now).unwrap();
         drop_policy_tests(&dir.join("opa/policy"));
         home
     }

@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep};
 
 use super::config::Limits;
+use crate::domain::id::Sha256Digest;
 
 /// How a call ended, told once for each call that was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub struct CallEnd {
     pub status: Option<u16>,
     /// Bytes of the answer's body that were passed on.
     pub bytes: u64,
+    /// Their SHA-256; of no bytes where there was no answer.
+    pub digest: Sha256Digest,
     /// From the start of the call.
     pub duration: Duration,
 }
@@ -79,16 +83,20 @@ pub(super) struct Completion {
     started: Instant,
     pub(super) status: Option<u16>,
     bytes: u64,
+    passed: Sha256,
 }
 
 impl Completion {
     pub(super) fn start(on_end: impl FnOnce(CallEnd) + Send + 'static) -> Self {
-        Self { on_end: Some(Box::new(on_end)), started: Instant::now(), status: None, bytes: 0 }
+        let (on_end, started) = (Some(Box::new(on_end) as Box<_>), Instant::now());
+        Self { on_end, started, status: None, bytes: 0, passed: Sha256::new() }
     }
 
     pub(super) fn finish(&mut self, fault: Option<CallFault>) {
         if let Some(on_end) = self.on_end.take() {
-            on_end(CallEnd { fault, status: self.status, bytes: self.bytes, duration: self.started.elapsed() });
+            let digest = Sha256Digest::from_bytes(std::mem::take(&mut self.passed).finalize().into());
+            let (status, bytes, duration) = (self.status, self.bytes, self.started.elapsed());
+            on_end(CallEnd { fault, status, bytes, digest, duration });
         }
     }
 }
@@ -117,9 +125,10 @@ impl UnderWay {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    fn passed(&self, bytes: u64) {
+    fn passed(&self, data: &[u8], bytes: u64) {
         if let Some((completion, _)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             completion.bytes += bytes;
+            completion.passed.update(data);
         }
     }
 }
@@ -207,7 +216,7 @@ impl Body for AnswerBody {
                     let size = u64::try_from(data.len()).unwrap_or(u64::MAX);
                     let Some(left) = this.left.checked_sub(size) else { return this.fail(CallFault::TooLarge) };
                     this.left = left;
-                    this.under_way.passed(size);
+                    this.under_way.passed(&data, size);
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
             }

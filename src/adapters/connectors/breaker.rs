@@ -169,6 +169,7 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::id::Sha256Digest;
 
     const OPEN: Duration = Duration::from_secs(5);
 
@@ -177,7 +178,7 @@ mod tests {
     }
 
     fn end(fault: Option<CallFault>, status: Option<u16>) -> CallEnd {
-        CallEnd { fault, status, bytes: 0, duration: Duration::ZERO }
+        CallEnd { fault, status, bytes: 0, digest: Sha256Digest::of(b""), duration: Duration::ZERO }
     }
 
     fn fail(breaker: &Arc<Breaker>, now: Instant) {

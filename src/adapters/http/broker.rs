@@ -348,6 +348,7 @@ fn settle(end: CallEnd, doubt: CallInDoubt, in_flight: InFlight) {
         reason: end.fault.map_or("ok", CallFault::code),
         status: end.status,
         bytes: end.bytes,
+        digest: end.status.map(|_| end.digest),
     };
     tokio::spawn(async move {
         if let Err(error) = doubt.settle(outcome).await {

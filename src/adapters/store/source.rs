@@ -10,7 +10,9 @@ use super::rows::number;
 use crate::domain::id::Sha256Digest;
 use crate::domain::ledger::Subtree;
 use crate::domain::time::Timestamp;
-use crate::service::auditor::{BLOCK_LEVEL, Columns, LogRow, LogSource, StoredBlock, StoredCheckpoint, StoredHead};
+use crate::service::auditor::{
+    BLOCK_LEVEL, Columns, Counted, LogRow, LogSource, StoredBlock, StoredCheckpoint, StoredHead,
+};
 use crate::service::ports::StoreError;
 
 #[async_trait]
@@ -53,7 +55,8 @@ impl LogSource for SqliteReader {
 
     async fn block(&self, index: u64) -> Result<StoredBlock, StoreError> {
         let row = sqlx::query(
-            "SELECT (SELECT leaves FROM tile WHERE idx = ?1), (SELECT hash FROM node WHERE level = ?2 AND idx = ?1)",
+            "SELECT (SELECT leaves FROM tile WHERE idx = ?1), (SELECT hash FROM node WHERE level = ?2 AND idx = ?1), \
+             (SELECT calls FROM allowed_block WHERE idx = ?1)",
         )
         .bind(number(index))
         .bind(BLOCK_LEVEL)
@@ -61,7 +64,8 @@ impl LogSource for SqliteReader {
         .await
         .map_err(failed)?;
         let part = |column| Ok(row.try_get::<Option<Vec<u8>>, _>(column).map_err(failed)?.unwrap_or_default());
-        Ok(StoredBlock { leaves: part(0)?, root: part(1)? })
+        let counted = Counted::from_stored(row.try_get(2).map_err(failed)?);
+        Ok(StoredBlock { leaves: part(0)?, root: part(1)?, counted })
     }
 
     async fn history(&self, from: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, StoreError> {

@@ -8,22 +8,23 @@ mod cosignature;
 mod entry;
 pub mod export;
 pub mod notes;
+mod openings;
 mod proof;
 pub mod query;
+mod receipt;
 mod recorded;
 mod tile;
 mod tree;
 
 pub use checkpoint::{Checkpoint, CheckpointError, LogKey, LogVerifier, Origin};
 pub use cosignature::{Cosignature, CosignatureError, MAX_WITNESSES, WitnessKey, WitnessPolicy};
-#[cfg(feature = "server")]
-pub(crate) use entry::ReceiptDraft;
-pub use entry::{CallKey, Entry, EventType, Outcome, Receipt, Subject};
+pub use entry::{Entry, EventType, Outcome, Subject};
+pub use openings::{KeptDocument, Openings, Salt};
 pub use proof::{InclusionError, InclusionProof};
-pub use recorded::{
-    KeptDocument, MAX_RECORDED_BYTES, OpenError, Openings, PolicyRecord, PolicyRule, RecordedInput, Salt,
-    verdict_digest,
-};
+#[cfg(feature = "server")]
+pub(crate) use receipt::ReceiptDraft;
+pub use receipt::{CallKey, Receipt};
+pub use recorded::{MAX_RECORDED_BYTES, OpenError, PolicyRecord, PolicyRule, RecordedInput, verdict_digest};
 pub use tile::{MAX_ENTRY_BYTES, TILE_WIDTH, TileKind, TilePath, TilePathError, entry_bundle};
 pub use tree::{
     Frontier, LeafHash, ProofError, Subtree, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion,

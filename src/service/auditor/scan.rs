@@ -1,15 +1,12 @@
-//! One pass over the log, block by block, and the judgement at its end.
+//! One pass over the log, block by block.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use futures_util::future::join;
 
 use super::taken::Taken;
-use super::{
-    AuditReport, BLOCK, BLOCK_LEVEL, Columns, Edge, Finding, LogRow, LogSource, Scope, StoredBlock, StoredHead,
-    Tampering,
-};
+use super::{AuditReport, BLOCK, Columns, Edge, Finding, LogRow, LogSource, Scope, StoredBlock, StoredHead, Tampering};
 use crate::domain::id::Sha256Digest;
 use crate::domain::ledger::{Checkpoint, Frontier, LeafHash, LogVerifier, Subtree};
 use crate::service::ports::StoreError;
@@ -21,26 +18,26 @@ const MAX_DIFFERENCES: usize = 4096;
 const HISTORY_PAGE: u32 = 512;
 
 /// An entry whose bytes do not give the leaf that is kept for it.
-struct Difference {
-    seq: u64,
-    actual: LeafHash,
-    kept: LeafHash,
+pub(super) struct Difference {
+    pub(super) seq: u64,
+    pub(super) actual: LeafHash,
+    pub(super) kept: LeafHash,
 }
 
 /// A stretch of the log that is consistent in itself and does not give the root that is kept for it.
-struct Suspect {
-    start: u64,
-    leaves: Vec<LeafHash>,
-    root: Sha256Digest,
+pub(super) struct Suspect {
+    pub(super) start: u64,
+    pub(super) leaves: Vec<LeafHash>,
+    pub(super) root: Sha256Digest,
     /// The entries of it, or before it, of which one was rewritten if none were exchanged.
-    rewritten: Range<u64>,
+    pub(super) rewritten: Range<u64>,
 }
 
 /// A checkpoint other than the head, signed by the log's key.
-struct Mark {
-    size: u64,
+pub(super) struct Mark {
+    pub(super) size: u64,
     root: Sha256Digest,
-    whose: &'static str,
+    pub(super) whose: &'static str,
 }
 
 /// The entries of one block, or of the end of the log, as they are kept.
@@ -64,21 +61,21 @@ impl Stretch {
 pub(super) struct Scan<'a> {
     source: &'a dyn LogSource,
     verifier: &'a LogVerifier,
-    head: StoredHead,
-    checkpoint: Checkpoint,
+    pub(super) head: StoredHead,
+    pub(super) checkpoint: Checkpoint,
     /// The tree over the entries' bytes.
-    frontier: Frontier,
-    open_block: Vec<LeafHash>,
+    pub(super) frontier: Frontier,
+    pub(super) open_block: Vec<LeafHash>,
     findings: Vec<Finding>,
-    differences: Vec<Difference>,
-    suspect: Option<Suspect>,
+    pub(super) differences: Vec<Difference>,
+    pub(super) suspect: Option<Suspect>,
     /// Signed sizes whose roots the bytes do not give.
-    contradicted: Vec<Mark>,
+    pub(super) contradicted: Vec<Mark>,
     published: VecDeque<Mark>,
     history: VecDeque<Mark>,
     history_next: Option<u64>,
     /// Set when an entry is missing, after which roots say nothing more.
-    gap: bool,
+    pub(super) gap: bool,
     found: u64,
     taken: Taken,
 }
@@ -147,10 +144,15 @@ impl<'a> Scan<'a> {
         })
     }
 
-    fn find(&mut self, kind: Tampering, seq: impl Into<Option<u64>>, detail: impl Into<String>) {
+    pub(super) fn find(&mut self, kind: Tampering, seq: impl Into<Option<u64>>, detail: impl Into<String>) {
         if self.findings.len() < MAX_FINDINGS {
             self.findings.push(Finding { kind, seq: seq.into(), detail: detail.into() });
         }
+    }
+
+    /// How much was noticed so far.
+    fn faults(&self) -> usize {
+        self.findings.len() + self.differences.len()
     }
 
     fn read_published(&mut self, notes: &[String]) {
@@ -180,6 +182,8 @@ impl<'a> Scan<'a> {
         if kept.is_some() && tile.is_none() {
             self.find(Tampering::Edited, start, "the leaf hashes that are kept of its block are gone");
         }
+        let miscounted = kept.as_ref().is_some_and(|kept| kept.counted.is_contradicted_by(&rows));
+        let faults = self.faults();
         let mut leaves = Vec::with_capacity(rows.len());
         let mut rows = rows.into_iter().peekable();
         for seq in start..end {
@@ -195,14 +199,17 @@ impl<'a> Scan<'a> {
             self.fill_history(self.frontier.size()).await?;
             self.take_marks_at(self.frontier.size());
         }
-        if let Some(kept) = kept
-            && !self.gap
-            && self.suspect.is_none()
-            && root_of(&leaves).as_bytes() != kept.root.as_slice()
-            && let Ok(root) = kept.root.try_into()
-        {
-            let root = Sha256Digest::from_bytes(root);
-            self.suspect = Some(Suspect { start, leaves: leaves.clone(), root, rewritten: start..end });
+        if let Some(kept) = kept.filter(|_| !self.gap) {
+            if root_of(&leaves).as_bytes() == kept.root.as_slice() {
+                // Of an entry that is not what it was more is known already.
+                if miscounted && self.faults() == faults {
+                    let detail = "the allowed calls that are kept of its block are not those of the entries";
+                    self.find(Tampering::Edited, start, detail);
+                }
+            } else if let (None, Ok(root)) = (&self.suspect, kept.root.try_into()) {
+                let root = Sha256Digest::from_bytes(root);
+                self.suspect = Some(Suspect { start, leaves: leaves.clone(), root, rewritten: start..end });
+            }
         }
         self.open_block = if end - start == BLOCK { Vec::new() } else { leaves };
         Ok(())
@@ -329,82 +336,6 @@ impl<'a> Scan<'a> {
         }
         Ok(())
     }
-
-    /// Tells from the roots what the single differences mean.
-    fn judge(&mut self) {
-        let proven = !self.gap && self.frontier.root() == self.checkpoint.root();
-        let edge = Frontier::from_bytes(&self.head.frontier)
-            .filter(|edge| edge.size() == self.checkpoint.size() && edge.root() == self.checkpoint.root());
-        if edge.is_none() {
-            self.find(Tampering::Edited, None, "the stored right edge of the tree does not give the signed root");
-        }
-        let differences = std::mem::take(&mut self.differences);
-        if proven {
-            for d in &differences {
-                self.find(Tampering::Edited, d.seq, "the leaf hash kept for it was changed; the entry is intact");
-            }
-            for mark in std::mem::take(&mut self.contradicted) {
-                let detail = format!("{} over {} entries has another root than this log", mark.whose, mark.size);
-                self.find(Tampering::Forked, None, detail);
-            }
-            return;
-        }
-        self.explain_differences(&differences);
-        if self.gap || !differences.is_empty() {
-            return;
-        }
-        match self.suspect.take().or_else(|| self.suspect_of_edge(edge.as_ref()?)) {
-            Some(suspect) => self.explain_suspect(&suspect),
-            None => self.find(Tampering::Forked, None, "the log does not give the root that was signed for its size"),
-        }
-    }
-
-    /// Says of entries that differ from their kept leaves whether they changed places, moved up or were rewritten.
-    fn explain_differences(&mut self, differences: &[Difference]) {
-        let kept: HashSet<_> = differences.iter().map(|d| d.kept).collect();
-        let actual: HashSet<_> = differences.iter().map(|d| d.actual).collect();
-        if let [first, second, ..] = differences
-            && kept != actual
-            && first.actual == second.kept
-            && first.seq + 1 == second.seq
-        {
-            self.find(Tampering::Dropped, first.seq, "it is gone and the entries behind it were renumbered");
-            return;
-        }
-        for d in differences {
-            if kept.contains(&d.actual) && actual.contains(&d.kept) {
-                self.find(Tampering::Reordered, d.seq, "it stands in the place of another entry");
-            } else {
-                self.find(Tampering::Edited, d.seq, "its bytes do not give the leaf hash that was kept for it");
-            }
-        }
-    }
-
-    /// The open block if it contradicts the signed right edge, or else the full blocks that do.
-    fn suspect_of_edge(&self, edge: &Frontier) -> Option<Suspect> {
-        let mut nodes = edge.nodes().zip(self.frontier.nodes());
-        let ((Subtree { level, index }, _), _) = nodes.find(|((_, signed), (_, actual))| signed != actual)?;
-        let rewritten = index << level..(index + 1) << level;
-        if level >= BLOCK_LEVEL {
-            let root = edge.root();
-            return Some(Suspect { start: rewritten.start, leaves: Vec::new(), root, rewritten });
-        }
-        let of_block = edge.nodes().filter(|(subtree, _)| subtree.level < BLOCK_LEVEL).map(|(_, root)| root);
-        let root = Frontier::from_nodes(edge.size() % BLOCK, of_block.collect())?.root();
-        Some(Suspect { start: edge.size() / BLOCK * BLOCK, leaves: self.open_block.clone(), root, rewritten })
-    }
-
-    /// Tries whether two entries of the stretch changed places; if not, all that is known is that one was rewritten.
-    fn explain_suspect(&mut self, suspect: &Suspect) {
-        if let Some(offset) = exchanged(&suspect.leaves, suspect.root) {
-            let detail = "it stands in the place of another entry, together with its leaf hash";
-            self.find(Tampering::Reordered, suspect.start + offset, detail);
-        } else {
-            let Range { start, end } = suspect.rewritten;
-            let detail = format!("an entry of {start}..{end} was rewritten together with its leaf hash");
-            self.find(Tampering::Edited, start, detail);
-        }
-    }
 }
 
 fn leaves_of(bytes: &[u8]) -> Option<Vec<LeafHash>> {
@@ -412,24 +343,8 @@ fn leaves_of(bytes: &[u8]) -> Option<Vec<LeafHash>> {
     rest.is_empty().then(|| leaves.iter().map(|leaf| LeafHash::from_bytes(*leaf)).collect())
 }
 
-fn root_of(leaves: &[LeafHash]) -> Sha256Digest {
+pub(super) fn root_of(leaves: &[LeafHash]) -> Sha256Digest {
     let mut frontier = Frontier::new();
     leaves.iter().for_each(|leaf| frontier.append(*leaf));
     frontier.root()
-}
-
-/// The lower position of the two leaves that must change places to give `root`. At most 256 leaves, so at most 32,640
-/// pairs.
-fn exchanged(leaves: &[LeafHash], root: Sha256Digest) -> Option<u64> {
-    let mut leaves = leaves.to_vec();
-    for low in 0..leaves.len() {
-        for high in low + 1..leaves.len() {
-            leaves.swap(low, high);
-            if root_of(&leaves) == root {
-                return u64::try_from(low).ok();
-            }
-            leaves.swap(low, high);
-        }
-    }
-    None
 }

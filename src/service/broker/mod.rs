@@ -355,6 +355,7 @@ impl Broker {
         let judged = self.ports.policy.decide(input.clone()).await;
         recording::of(PolicyRule::PoaDecision, &input, &judged, &call.act, self.ports.entropy.as_ref())
             .onto(&mut attempt.subject);
+        recording::salt_once(&mut attempt.subject, self.ports.entropy.as_ref());
         attempt.subject.bundle = Some(judged.bundle.revision().clone());
         attempt.subject.bundle_digest = Some(judged.bundle.digest());
         attempt.subject.tier = judged.verdict.tier;
@@ -390,7 +391,8 @@ impl Broker {
                 detail: permit::carried(&attempt.subject),
                 ..Subject::default()
             },
-        );
+        )
+        .salted(attempt.subject.openings.as_ref().map(|openings| openings.salt()));
         Permit::new(attempt.decision_id, key, call, decision.obligations.clone(), doubt, receipt)
             .ok_or_else(|| Stop::Recorded(Refusal::new(Code::Internal, "the receipt is for another decision")))
     }

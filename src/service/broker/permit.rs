@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{Broker, BrokerPorts};
 use crate::domain::action::CallRequest;
-use crate::domain::id::{DecisionId, EventId, WorkspaceId};
-use crate::domain::ledger::{CallKey, Entry, EventType, Outcome, Receipt, Subject};
+use crate::domain::id::{DecisionId, EventId, Sha256Digest, WorkspaceId};
+use crate::domain::ledger::{CallKey, Entry, EventType, Outcome, Receipt, Salt, Subject};
 use crate::service::ports::StoreError;
 use crate::service::refusal::Refusal;
 
@@ -67,11 +67,14 @@ pub struct CallOutcome {
     pub status: Option<u16>,
     /// Bytes of the answer that were passed on.
     pub bytes: u64,
+    /// The digest of those bytes, if there was an answer.
+    pub digest: Option<Sha256Digest>,
 }
 
 impl CallOutcome {
     /// Nobody knows.
-    pub const UNKNOWN: Self = Self { outcome: Outcome::Unknown, reason: "outcome_unknown", status: None, bytes: 0 };
+    pub const UNKNOWN: Self =
+        Self { outcome: Outcome::Unknown, reason: "outcome_unknown", status: None, bytes: 0, digest: None };
 }
 
 /// A call that was permitted and whose end is not on record yet. Dropping it leaves the call in doubt: the next start
@@ -81,6 +84,8 @@ pub struct CallInDoubt {
     key: CallKey,
     workspace: WorkspaceId,
     subject: Subject,
+    /// The salt that opens the decision; none after a restart, when there is no answer to commit to either.
+    salt: Option<Salt>,
     started: u64,
 }
 
@@ -93,7 +98,13 @@ impl std::fmt::Debug for CallInDoubt {
 impl CallInDoubt {
     pub(super) fn new(ports: Arc<BrokerPorts>, key: CallKey, workspace: WorkspaceId, subject: Subject) -> Self {
         let started = ports.clock.monotonic_micros();
-        Self { ports, key, workspace, subject, started }
+        Self { ports, key, workspace, subject, salt: None, started }
+    }
+
+    /// With the salt under which the answer is committed to.
+    #[must_use]
+    pub(super) fn salted(self, salt: Option<Salt>) -> Self {
+        Self { salt, ..self }
     }
 
     /// Records how the call ended.
@@ -109,6 +120,7 @@ impl CallInDoubt {
             reason: Some(end.reason.to_owned()),
             status: end.status,
             response_bytes: known.then_some(end.bytes),
+            response_digest: self.salt.zip(end.digest).map(|(salt, digest)| salt.commit_response(digest)),
             duration_us: known.then_some(took),
             ..self.subject
         };

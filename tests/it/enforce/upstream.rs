@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use atb::adapters::store::SqliteReader;
+use atb::domain::id::Sha256Digest;
 use atb::domain::ledger::{Entry, EventType, Outcome};
 use axum::Router;
 use axum::body::Body;
@@ -69,6 +71,19 @@ async fn an_answer_its_decision_and_its_outcome_carry_one_id() {
     assert_eq!(outcome.subject.decision_id.unwrap().to_string(), id);
     assert_eq!((outcome.subject.outcome, outcome.subject.status), (Some(Outcome::Ok), Some(200)));
     assert_eq!(outcome.subject.response_bytes, Some(u64::try_from(answer.body.len()).unwrap()));
+
+    // Who has the answer and the salt of the decision can tell that it is this one; its plain digest is nowhere.
+    let digest = Sha256Digest::of(&answer.body);
+    let reader = SqliteReader::open(&app.home().path("data/ledger.db")).await.unwrap();
+    let decisions = reader.recorded_decisions(0, 1000).await.unwrap();
+    reader.close().await;
+    let of = |id| decisions.iter().find(|found| String::from_utf8_lossy(&found.body).contains(id)).unwrap();
+    let salt = of(&decision.event_id.to_string()).openings.as_ref().unwrap().salt();
+    assert_eq!(outcome.subject.response_digest, Some(salt.commit_response(digest)));
+    let mut bytes = salt.as_bytes().to_vec();
+    bytes.extend_from_slice(format!("\0/response/digest\0\"{digest}\"").as_bytes());
+    assert_eq!(outcome.subject.response_digest, Some(Sha256Digest::of(&bytes)));
+    crate::schemas::fits("ledger-entry", &serde_json::to_value(&outcome).unwrap());
     app.finish().await;
 }
 
