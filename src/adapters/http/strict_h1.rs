@@ -53,7 +53,7 @@ struct Ambiguous;
 
 /// The gate of one connection.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub struct Gate {
     state: State,
     /// A head, a size line, or trailers, until they are whole.
     held: Vec<u8>,
@@ -62,17 +62,17 @@ pub(super) struct Gate {
 
 impl Gate {
     /// `max_head` is the library's own limit, so that it answers a larger one with 431 itself.
-    pub(super) fn new(max_head: usize) -> Self {
+    pub fn new(max_head: usize) -> Self {
         Self { state: State::Head, held: Vec::new(), max_head }
     }
 
     /// Whether nothing goes on any more.
-    pub(super) fn is_shut(&self) -> bool {
+    pub fn is_shut(&self) -> bool {
         matches!(self.state, State::Refused | State::TooLarge)
     }
 
     /// How many bytes from here on are a body's own and go on unseen.
-    pub(super) fn unseen(&self) -> usize {
+    pub fn unseen(&self) -> usize {
         match self.state {
             State::Body { left } | State::ChunkData { left } => usize::try_from(left).unwrap_or(usize::MAX),
             _ => 0,
@@ -80,7 +80,7 @@ impl Gate {
     }
 
     /// `count` of [`Self::unseen`] went on.
-    pub(super) fn went_on(&mut self, count: usize) {
+    pub fn went_on(&mut self, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         self.state = match self.state {
             State::Body { left } if left > count => State::Body { left: left - count },
@@ -92,7 +92,7 @@ impl Gate {
     }
 
     /// Takes what was read, and adds to `out` what may go on.
-    pub(super) fn feed(&mut self, mut input: &[u8], out: &mut Vec<u8>) {
+    pub fn feed(&mut self, mut input: &[u8], out: &mut Vec<u8>) {
         while !input.is_empty() && !self.is_shut() {
             let unseen = self.unseen();
             if unseen > 0 {
