@@ -148,7 +148,9 @@ impl Gate {
         if self.held.starts_with(b"\r\n") {
             return Err(Ambiguous);
         }
-        if line_ended && self.held.ends_with(b"\r\n\r\n") {
+        // How the bytes were cut into pieces must not decide whether a head is too large.
+        let whole = line_ended && self.held.ends_with(b"\r\n\r\n") && self.held.len() <= self.max_head;
+        if whole {
             let next = match framing(&self.held)? {
                 Framing::Length(0) => State::Head,
                 Framing::Length(left) => State::Body { left },
@@ -370,6 +372,19 @@ mod tests {
         let before = out.len();
         gate.feed(b"host: b\r\n\r\n", &mut out);
         assert_eq!(out.len(), before);
+    }
+
+    #[test]
+    fn a_head_at_the_limit_is_taken_and_one_byte_more_is_not_however_it_arrives() {
+        for (length, taken) in [(1023, true), (1024, true), (1025, false), (1026, false)] {
+            let bare = "GET / HTTP/1.1\r\nhost: b\r\nx: \r\n\r\n".len();
+            let head = format!("GET / HTTP/1.1\r\nhost: b\r\nx: {}\r\n\r\n", "a".repeat(length - bare));
+            for size in [1, 2, 7, 1000, 1022, 1023, 1024, 5000] {
+                let (mut gate, mut out) = (Gate::new(1024), Vec::new());
+                head.as_bytes().chunks(size).for_each(|piece| gate.feed(piece, &mut out));
+                assert_eq!(gate.is_shut(), !taken, "{length} in pieces of {size}");
+            }
+        }
     }
 
     #[test]
