@@ -62,6 +62,7 @@ mod schemas;
 mod shipping;
 mod store_contract;
 mod svid;
+mod threats;
 mod tickets;
 mod vectors;
 mod view;
