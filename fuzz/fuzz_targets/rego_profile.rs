@@ -2,8 +2,8 @@
 #![no_main]
 
 use atb::domain::policy::profile::{RegoText, RegoVersion, admit};
-use serde_json::Map;
 use libfuzzer_sys::fuzz_target;
+use serde_json::Map;
 
 fuzz_target!(|text: &str| {
     for version in [RegoVersion::V1, RegoVersion::V0] {

@@ -2,8 +2,8 @@
 #![no_main]
 
 use atb::domain::spiffe::{TrustBundle, UnverifiedSvid};
-use rustls_pki_types::CertificateDer;
 use libfuzzer_sys::fuzz_target;
+use rustls_pki_types::CertificateDer;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = TrustBundle::parse_pem("atb.dev".parse().expect("a trust domain"), bytes);

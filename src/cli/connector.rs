@@ -233,7 +233,7 @@ fn lint_text(out: &mut impl io::Write, dir: &Path, connectors: &Connectors, erro
     }
     let (good, routes) = connectors.iter().fold((0, 0), |(n, routes), c| (n + 1, routes + c.routes.len()));
     if good == 0 && errors.is_empty() {
-        return writeln!(out, "no connector file (*.toml) in {}", dir.display());
+        return writeln!(out, "no connector file (*.toml, *.yaml, *.yml) in {}", dir.display());
     }
     writeln!(out, "{good} connectors with {routes} routes are valid, {} files are not", errors.len())
 }

@@ -14,6 +14,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use scripts::is_ignorable;
 pub use scrutiny::{TextDefect, TextFinding, scrutinise, visible};
 
 /// The longest plain text, in bytes.

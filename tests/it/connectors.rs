@@ -7,6 +7,8 @@
     reason = "clippy's leave for tests does not reach the helpers of an integration test"
 )]
 
+mod client_identity;
 mod files;
 mod live;
 mod requests;
+mod yaml;

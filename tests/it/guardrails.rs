@@ -178,6 +178,65 @@ async fn a_service_looks_and_without_it_only_the_tiers_that_may_go_on_do() {
     app.finish().await;
 }
 
+/// The bundle with a rule of its own: what nobody could look at is denied, whatever the tier.
+fn policy_that_asks_for_a_look(home: &Home) {
+    const POLICY: &str = "opa/policy/poa.rego";
+    let gate = "\t\t# Time, rates, overlays.\n\t\tplain,\n";
+    home.replace(POLICY, gate, "\t\tplain & {1 | input.guardrails.status == \"clear\"},\n");
+    let findings = "\t\t{one | gates[9] == set(); some one in local_explained},\n";
+    let finding =
+        "\t\t{[\"risk_threshold\", \"/guardrails\"] | gates[9] == set(); input.guardrails.status != \"clear\"},\n";
+    home.replace(POLICY, findings, &format!("{findings}{finding}"));
+}
+
+#[tokio::test]
+async fn the_verdict_is_told_to_the_policy_whose_rule_decides_over_fail_open() {
+    let (guard, address) = Guard::start().await;
+    let app = TestApp::start_with(|home| {
+        policy_that_asks_for_a_look(home);
+        let service = format!("service = \"http://{address}/look\"\ntimeout_ms = 1000");
+        home.configure(&format!("[guardrails]\n{service}\nfail_open = [\"low\"]\n"));
+    })
+    .await;
+    let mandate = app.low_mandate().await;
+    guard.answers(Says::Never);
+    let mark = app.mark().await;
+    let answer = app.call("GET", "/c/erp/vendors/V-1001", &mandate, None).await;
+    assert_eq!(answer.verdict(), "403 risk_threshold", "the operator lets low through, the policy does not: {answer}");
+    let event = TestApp::only(app.events_since(mark).await, "denied");
+    assert_eq!((event.subject.allow, event.subject.detail["guardrails"].as_str()), (Some(false), "unavailable"));
+    assert_eq!(app.erp_hits(), 0);
+    guard.answers(Says::Json(StatusCode::OK, json!({"findings": []})));
+    assert_eq!(app.call("GET", "/c/erp/vendors/V-1001", &mandate, None).await.status, 200, "it was not spent");
+    assert_eq!(app.erp_hits(), 1);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_service_that_finds_nothing_permits_nothing() {
+    let (guard, address) = Guard::start().await;
+    let app = TestApp::start_with(|home| {
+        home.configure(&format!("[guardrails]\nservice = \"http://{address}/look\"\ntimeout_ms = 2000\n"));
+    })
+    .await;
+    let mandate = app.low_mandate().await;
+    let (method, path, body) = order(&json!("Paper"));
+    let mark = app.mark().await;
+    let answer = app.call(method, path, &mandate, Some(&body)).await;
+    assert_eq!(answer.verdict(), "403 act_mismatch", "{answer}");
+    assert_eq!(TestApp::only(app.events_since(mark).await, "denied").subject.allow, Some(false));
+    let none = app.to_broker(AGENT).send("GET", "/c/erp/vendors/V-1001", &[], Vec::new()).await;
+    assert_eq!(none.status, 401, "{none}");
+    assert_eq!(app.erp_hits(), 0);
+    // A finding in an answer that also says yes is a finding, or no answer at all.
+    for findings in [json!({"findings": ["pii"]}), json!({"findings": ["pii"], "allow": true})] {
+        guard.answers(Says::Json(StatusCode::OK, findings));
+        assert_eq!(app.call("GET", "/c/erp/vendors/V-1001", &mandate, None).await.status, 403);
+    }
+    assert_eq!(app.erp_hits(), 0);
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn a_file_that_is_none_refuses_the_start() {
     for (text, said) in [

@@ -64,6 +64,7 @@ mod schemas;
 mod shipping;
 mod store_contract;
 mod svid;
+mod threats;
 mod tickets;
 mod vectors;
 mod view;

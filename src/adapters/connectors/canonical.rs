@@ -249,6 +249,11 @@ impl Forward {
         &self.target
     }
 
+    /// The caller's and the parameters' headers as they will be sent; what the broker adds itself comes on top.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
     /// The body as it will be sent.
     pub fn into_body(self) -> Body {
         self.body

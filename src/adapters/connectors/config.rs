@@ -1,5 +1,7 @@
-//! Connector files: a directory of `*.toml`, one connector each, read whole into an immutable snapshot.
+//! Connector files: a directory of `*.toml`, `*.yaml` and `*.yml`, one connector each, read whole into an immutable snapshot.
 //!
+//! Both forms go through the same tables (`table.rs`; `yaml.rs` reads the second), so that a file means the same in either.
+
 //! Strict: an unknown key, a duplicate, a name outside its alphabet, a route that could match another route's call is
 //! refused with file, line and column. One bad file refuses the snapshot; the owner keeps the last good one.
 
@@ -20,6 +22,7 @@ use super::load_error::{LoadError, Place, Problem};
 use super::rate::Rate;
 use super::route::Route;
 use super::table::ConnectorTable;
+use super::yaml;
 use crate::domain::catalogue::DataClass;
 use crate::domain::id::{ConnectorId, Sha256Digest};
 use crate::domain::spiffe::SpiffeId;
@@ -36,7 +39,7 @@ pub struct Connectors {
 }
 
 impl Connectors {
-    /// Reads every `*.toml` of `dir`. `dev` permits the keys that start with `dev_`.
+    /// Reads every connector file of `dir`. `dev` permits the keys that start with `dev_`.
     ///
     /// # Errors
     /// At the first thing that is wrong; nothing is skipped.
@@ -53,7 +56,14 @@ impl Connectors {
         let mut connectors = Self::default();
         let mut errors = Vec::new();
         let mut files: BTreeMap<ConnectorId, PathBuf> = BTreeMap::new();
+        let mut stems: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
         for path in connector_files(dir)? {
+            // Their sign-offs would stand in one file.
+            if let Some(other) = stems.insert(path.with_extension(""), path.clone()) {
+                let problem = Problem::SameStem { other };
+                errors.push(LoadError::Invalid { place: Place::of(&path, "", 0..0), problem });
+                continue;
+            }
             match load_file(&path, dev) {
                 Ok((connector, place)) => match files.insert(connector.name.clone(), path) {
                     None => drop(connectors.by_name.insert(connector.name.clone(), Arc::new(connector))),
@@ -85,13 +95,8 @@ fn connector_files(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(dir).map_err(io)? {
         let path = entry.map_err(io)?.path();
-        let extension = path.extension().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
-        match extension {
-            "toml" => paths.push(path),
-            "yaml" | "yml" => {
-                return Err(LoadError::Invalid { place: Place::of(&path, "", 0..0), problem: Problem::NotToml });
-            }
-            _ => {}
+        if Form::of(&path).is_some() {
+            paths.push(path);
         }
         if paths.len() > MAX_FILES {
             return Err(LoadError::TooMany { path: dir.to_owned(), limit: MAX_FILES });
@@ -101,15 +106,43 @@ fn connector_files(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
     Ok(paths)
 }
 
+/// How a connector file is written; its ending says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Toml,
+    Yaml,
+}
+
+impl Form {
+    fn of(path: &Path) -> Option<Self> {
+        match path.extension().and_then(std::ffi::OsStr::to_str)? {
+            "toml" => Some(Self::Toml),
+            "yaml" | "yml" => Some(Self::Yaml),
+            _ => None,
+        }
+    }
+}
+
 /// Reads one connector file; also says where its name stands.
 ///
 /// # Errors
 /// At the first thing that is wrong.
 pub fn load_file(path: &Path, dev: bool) -> Result<(Connector, Place), LoadError> {
-    let text = read_bounded(path, MAX_FILE_BYTES)?;
-    let table: ConnectorTable = toml::from_str(&text).map_err(|error| LoadError::shape(path, &text, &error))?;
-    let place = Place::of(path, &text, table.name.span());
-    table.into_connector(path, &text, dev).map(|connector| (connector, place))
+    parse_file(path, &read_bounded(path, MAX_FILE_BYTES)?, dev)
+}
+
+/// Reads the text of one connector file; `path` gives its form and where the files that it names are looked for.
+///
+/// # Errors
+/// At the first thing that is wrong.
+pub fn parse_file(path: &Path, text: &str, dev: bool) -> Result<(Connector, Place), LoadError> {
+    let table: ConnectorTable = match Form::of(path) {
+        Some(Form::Toml) => toml::from_str(text).map_err(|error| LoadError::shape(path, text, &error)),
+        Some(Form::Yaml) => yaml::from_str(text).map_err(|error| LoadError::yaml_shape(path, text, error)),
+        None => Err(LoadError::Invalid { place: Place::of(path, "", 0..0), problem: Problem::FileForm }),
+    }?;
+    let place = Place::of(path, text, table.name.span());
+    table.into_connector(path, text, dev).map(|connector| (connector, place))
 }
 
 /// The text of a file that a person wrote, if it is not larger than `limit`.

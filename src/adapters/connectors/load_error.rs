@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::yaml::YamlError;
 use crate::domain::action::{ActionNameError, MethodError};
 use crate::domain::id::IdError;
 use crate::domain::spiffe::SpiffeIdError;
@@ -37,7 +38,7 @@ pub enum LoadError {
         /// The limit.
         limit: usize,
     },
-    /// Not TOML, not the shape of a connector, or a key that does not exist.
+    /// Not TOML or YAML, not the shape of a connector, or a key that does not exist.
     #[error("{place}: {detail}{}", Hint(.nearest.as_deref()))]
     Shape {
         /// Where.
@@ -62,6 +63,11 @@ impl LoadError {
         let detail = error.message().to_owned();
         let place = Place::of(file, text, error.span().unwrap_or(0..0));
         Self::Shape { place, nearest: nearest_in_message(&detail), detail }
+    }
+
+    pub(super) fn yaml_shape(file: &Path, text: &str, error: YamlError) -> Self {
+        let YamlError { detail, span } = error;
+        Self::Shape { place: Place::of(file, text, span.unwrap_or(0..0)), nearest: nearest_in_message(&detail), detail }
     }
 
     /// Where in which file, for errors that have a place.
@@ -184,8 +190,10 @@ pub enum Problem {
     BodySchema(String),
     #[error("`{burst}` is said without `{rate}`")]
     BurstAlone { burst: &'static str, rate: &'static str },
-    #[error("connector files are `*.toml`: rename or remove this one, so that nobody believes that it is in force")]
-    NotToml,
+    #[error("a connector file ends with `.toml`, `.yaml` or `.yml`")]
+    FileForm,
+    #[error("`{}` has the same name but for its ending: the two would share their sign-offs", .other.display())]
+    SameStem { other: PathBuf },
     #[error("a {0} has no body")]
     BodyOnMethod(&'static str),
     #[error("`body = \"stream\"` needs `media_type`, and only that body has one")]

@@ -39,13 +39,14 @@ mod settings;
 mod sign_off;
 mod table;
 mod upstream;
+mod yaml;
 
 pub use answer::{AnswerBody, AnswerError, CallEnd, CallFault};
 pub use body_schema::BodySchema;
 pub use breaker::{BreakerSettings, CircuitOpen, CircuitState};
 pub use canonical::{Forward, MatchedRoute, Target};
 pub use client_identity::{OurIdentity, UpstreamTls};
-pub use config::{Connector, Connectors, Limits, UpstreamBase, load_file};
+pub use config::{Connector, Connectors, Limits, UpstreamBase, load_file, parse_file};
 pub use credentials::{CredentialError, Credentials, Fetched, JwtSvids, WorkloadJwtSvids};
 pub use headers::trace_id;
 pub use load_error::{LoadError, Place, Problem};

@@ -1,4 +1,4 @@
-//! One route of a connector file as TOML has it, and its reading into a [`Route`].
+//! One route of a connector file as TOML and YAML have it, and its reading into a [`Route`].
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! `<name>.sigs.json` beside `<name>.toml`: `{"signatures": [<JWS>, …]}`, the sign-offs of one connector file.
+//! `<name>.sigs.json` beside `<name>.toml` or `<name>.yaml`: `{"signatures": [<JWS>, …]}`, the sign-offs of one connector file.
 //!
 //! The whole file is believed or none of it: one sign-off that does not hold refuses the connector, so that a stale or
 //! foreign one is seen and not passed over.

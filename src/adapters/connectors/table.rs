@@ -1,4 +1,4 @@
-//! The keys of a connector file as TOML has them, and their reading into a [`Connector`].
+//! The keys of a connector file as TOML and YAML have them, and their reading into a [`Connector`].
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};

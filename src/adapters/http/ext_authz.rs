@@ -124,7 +124,10 @@ fn malformed(reason: &str, detail: &str) -> Refusal {
 }
 
 /// The request that Envoy describes, if it describes all of it.
-fn whole(http: Described) -> Result<(Parts, Bytes), Refusal> {
+///
+/// # Errors
+/// When a part is missing, there twice with two meanings, or no part of a request.
+pub fn whole(http: Described) -> Result<(Parts, Bytes), Refusal> {
     let headers = headers(&http)?;
     let body = match (http.body.is_empty(), http.raw_body.is_empty()) {
         (false, false) => return Err(malformed("body_twice", "`body` and `raw_body` are both there")),

@@ -53,7 +53,7 @@ struct Ambiguous;
 
 /// The gate of one connection.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub struct Gate {
     state: State,
     /// A head, a size line, or trailers, until they are whole.
     held: Vec<u8>,
@@ -62,17 +62,17 @@ pub(super) struct Gate {
 
 impl Gate {
     /// `max_head` is the library's own limit, so that it answers a larger one with 431 itself.
-    pub(super) fn new(max_head: usize) -> Self {
+    pub fn new(max_head: usize) -> Self {
         Self { state: State::Head, held: Vec::new(), max_head }
     }
 
     /// Whether nothing goes on any more.
-    pub(super) fn is_shut(&self) -> bool {
+    pub fn is_shut(&self) -> bool {
         matches!(self.state, State::Refused | State::TooLarge)
     }
 
     /// How many bytes from here on are a body's own and go on unseen.
-    pub(super) fn unseen(&self) -> usize {
+    pub fn unseen(&self) -> usize {
         match self.state {
             State::Body { left } | State::ChunkData { left } => usize::try_from(left).unwrap_or(usize::MAX),
             _ => 0,
@@ -80,7 +80,7 @@ impl Gate {
     }
 
     /// `count` of [`Self::unseen`] went on.
-    pub(super) fn went_on(&mut self, count: usize) {
+    pub fn went_on(&mut self, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         self.state = match self.state {
             State::Body { left } if left > count => State::Body { left: left - count },
@@ -92,7 +92,7 @@ impl Gate {
     }
 
     /// Takes what was read, and adds to `out` what may go on.
-    pub(super) fn feed(&mut self, mut input: &[u8], out: &mut Vec<u8>) {
+    pub fn feed(&mut self, mut input: &[u8], out: &mut Vec<u8>) {
         while !input.is_empty() && !self.is_shut() {
             let unseen = self.unseen();
             if unseen > 0 {
@@ -148,7 +148,9 @@ impl Gate {
         if self.held.starts_with(b"\r\n") {
             return Err(Ambiguous);
         }
-        if line_ended && self.held.ends_with(b"\r\n\r\n") {
+        // How the bytes were cut into pieces must not decide whether a head is too large.
+        let whole = line_ended && self.held.ends_with(b"\r\n\r\n") && self.held.len() <= self.max_head;
+        if whole {
             let next = match framing(&self.held)? {
                 Framing::Length(0) => State::Head,
                 Framing::Length(left) => State::Body { left },
@@ -370,6 +372,19 @@ mod tests {
         let before = out.len();
         gate.feed(b"host: b\r\n\r\n", &mut out);
         assert_eq!(out.len(), before);
+    }
+
+    #[test]
+    fn a_head_at_the_limit_is_taken_and_one_byte_more_is_not_however_it_arrives() {
+        for (length, taken) in [(1023, true), (1024, true), (1025, false), (1026, false)] {
+            let bare = "GET / HTTP/1.1\r\nhost: b\r\nx: \r\n\r\n".len();
+            let head = format!("GET / HTTP/1.1\r\nhost: b\r\nx: {}\r\n\r\n", "a".repeat(length - bare));
+            for size in [1, 2, 7, 1000, 1022, 1023, 1024, 5000] {
+                let (mut gate, mut out) = (Gate::new(1024), Vec::new());
+                head.as_bytes().chunks(size).for_each(|piece| gate.feed(piece, &mut out));
+                assert_eq!(gate.is_shut(), !taken, "{length} in pieces of {size}");
+            }
+        }
     }
 
     #[test]

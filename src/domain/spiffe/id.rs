@@ -201,12 +201,29 @@ mod tests {
         assert_eq!(long.parse::<SpiffeId>(), Err(SpiffeIdError::TooLong));
     }
 
+    /// The grammar of the SPIFFE ID standard (§2.1 to 2.3), written a second time.
+    fn by_the_standard(uri: &str) -> bool {
+        let grammar = regex_lite::Regex::new("^spiffe://[a-z0-9._-]{1,255}(/[A-Za-z0-9._-]+)+$").unwrap();
+        let dots = uri.split('/').skip(3).any(|segment| segment == "." || segment == "..");
+        uri.len() <= 2048 && grammar.is_match(uri) && !dots
+    }
+
     proptest! {
         #[test]
         fn what_parses_is_written_back_byte_for_byte(uri in "spiffe://[a-z0-9._-]{1,20}(/[A-Za-z0-9._-]{1,8}){1,4}") {
             if let Ok(id) = uri.parse::<SpiffeId>() {
                 prop_assert_eq!(id.as_str(), &uri);
                 prop_assert_eq!(format!("spiffe://{}{}", id.trust_domain_name(), id.path()), uri);
+            }
+        }
+
+        #[test]
+        fn exactly_the_standards_grammar_is_taken(
+            uri in "(spiffe|spiffe|spiffe|Spiffe|http)://[a-z0-9._-]{0,6}[a-zA-Z:@%]?(/[A-Za-z0-9._~%-]{0,4}){0,4}[?#\\n ]?",
+            repeated in 1_usize..600,
+        ) {
+            for uri in [uri.clone(), format!("{uri}{}", "/abc".repeat(repeated))] {
+                prop_assert_eq!(uri.parse::<SpiffeId>().is_ok(), by_the_standard(&uri), "{}", uri);
             }
         }
     }

@@ -12,7 +12,7 @@ use super::scrutiny::{TextDefect, TextFinding};
 const WORD: usize = 3;
 
 /// Default-ignorable: the skeleton of UTS #39 leaves nothing of it.
-pub(super) fn is_ignorable(c: char) -> bool {
+pub(in crate::domain) fn is_ignorable(c: char) -> bool {
     skeleton(c.encode_utf8(&mut [0; 4])).next().is_none()
 }
 

@@ -36,6 +36,8 @@ use crate::domain::policy::{Decision, Environment, PlatformFacts, PolicyInput};
 use crate::domain::spiffe::{SpiffeId, TrustBundles, VerifiedSvid};
 use crate::domain::time::Timestamp;
 
+#[cfg(fuzzing)]
+pub use authzen::read_evaluations;
 pub use authzen::{AllEvaluated, Evaluated, MAX_EVALUATIONS};
 use counters::{Reservation, SharedCounters};
 pub use data::{Asked, DataAnswer};

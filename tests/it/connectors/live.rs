@@ -29,7 +29,7 @@ fn add(home: &Home, tables: &str) {
 }
 
 /// Waits for the `count`th entry of a kind, which fits its schema.
-async fn entry(app: &TestApp, kind: EventType, count: usize) -> Entry {
+pub(super) async fn entry(app: &TestApp, kind: EventType, count: usize) -> Entry {
     let until = Instant::now() + PATIENCE;
     loop {
         let events = app.events_of(kind).await;
@@ -44,12 +44,12 @@ async fn entry(app: &TestApp, kind: EventType, count: usize) -> Entry {
     }
 }
 
-async fn activated(app: &TestApp, count: usize) -> Entry {
+pub(super) async fn activated(app: &TestApp, count: usize) -> Entry {
     app.reload();
     entry(app, EventType::ConnectorsActivated, count).await
 }
 
-async fn call(app: &TestApp, mandate: &str) -> Answer {
+pub(super) async fn call(app: &TestApp, mandate: &str) -> Answer {
     app.call("GET", CALL, mandate, None).await
 }
 

@@ -4,31 +4,36 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use atb::adapters::http::client::MtlsClient;
 use atb::adapters::http::server::ConnectionLimits;
-use atb::adapters::tls::provider;
-use atb::domain::spiffe::{TrustBundle, TrustBundles};
+use atb::adapters::tls::{SharedTrust, provider};
+use atb::domain::spiffe::{Purpose, TrustBundle, TrustBundles, UnverifiedSvid};
 use atb::domain::time::Timestamp;
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, SignatureScheme};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::world::{Door, TestClock, World, name, whoami};
+use super::world::{Door, HOUR, TestClock, World, get_from, name, whoami};
 
 fn vectors() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/svid")
 }
 
-/// The rows that a TLS client can offer: file and expected outcome.
-fn client_rows() -> Vec<(String, String)> {
+/// The rows of one purpose that can be offered over TLS: file and expected outcome.
+///
+/// A chain whose key is not ours can be offered too where it must be refused: a chain is judged before its owner has
+/// proven that the key is his.
+fn rows(purpose: &str) -> Vec<(String, String)> {
     let index = std::fs::read_to_string(vectors().join("index.txt")).unwrap();
     let fields = index.lines().filter(|line| !line.starts_with('#')).map(|line| line.split_whitespace().collect());
-    let rows = fields.filter(|row: &Vec<&str>| row[1] == "client" && row[2] == "yes");
+    let rows = fields.filter(|row: &Vec<&str>| row[1] == purpose && (row[2] == "yes" || row[3] != "ok"));
     rows.map(|row| (row[0].to_owned(), row[3].to_owned())).collect()
 }
 
@@ -53,6 +58,12 @@ impl ResolvesClientCert for Offer {
 
     fn has_certs(&self) -> bool {
         self.0.is_some()
+    }
+}
+
+impl ResolvesServerCert for Offer {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.clone()
     }
 }
 
@@ -111,14 +122,36 @@ async fn ask(door: &Door, offer: Offer, version: &'static rustls::SupportedProto
     answer.lines().next().map(str::to_owned)
 }
 
-/// A door at the fixtures' time that trusts the fixtures' bundles. Its own SVID is of another world.
-async fn fixtures_door(world: &World) -> Door {
+fn fixtures_trust() -> SharedTrust {
     let bundle = |domain: &str| {
         let pem = std::fs::read(vectors().join(format!("{domain}.bundle.pem"))).unwrap();
         TrustBundle::parse_pem(domain.parse().unwrap(), &pem).unwrap()
     };
-    let bundles = TrustBundles::new(["atb.dev", "partner.example", "old.example"].map(bundle));
-    Door::open("/broker", world, Arc::new(ArcSwap::from_pointee(bundles)), whoami(), ConnectionLimits::default()).await
+    Arc::new(ArcSwap::from_pointee(TrustBundles::new(["atb.dev", "partner.example", "old.example"].map(bundle))))
+}
+
+/// A door at the fixtures' time that trusts the fixtures' bundles. Its own SVID is of another world.
+async fn fixtures_door(world: &World) -> Door {
+    Door::open("/broker", world, fixtures_trust(), whoami(), ConnectionLimits::default()).await
+}
+
+/// A server that shows a fixture and answers one request.
+async fn fixture_server(file: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let tls = rustls::ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Offer::fixture(file)));
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let Ok(mut stream) = TlsAcceptor::from(Arc::new(tls)).accept(stream).await else { return };
+        let _ = stream.read(&mut [0; 4096]).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+        let _ = stream.shutdown().await;
+    });
+    url
 }
 
 fn world_at_the_fixtures_time() -> World {
@@ -131,8 +164,8 @@ fn world_at_the_fixtures_time() -> World {
 async fn every_hostile_svid_is_refused_at_the_handshake_for_its_own_reason() {
     let world = world_at_the_fixtures_time();
     let door = fixtures_door(&world).await;
-    let rows = client_rows();
-    assert!(rows.len() > 60, "{}", rows.len());
+    let rows = rows("client");
+    assert!(rows.len() > 65, "{}", rows.len());
     for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
         for (file, expected) in &rows {
             let answer = ask(&door, Offer::fixture(file), version).await;
@@ -153,5 +186,27 @@ async fn a_client_without_a_certificate_is_refused() {
     for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
         assert_eq!(ask(&door, Offer(None), version).await, None);
         assert_eq!(door.failure().await, "svid_missing");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_shows_a_fixture_is_spoken_to_or_not_for_the_fixtures_own_reason() {
+    let world = world_at_the_fixtures_time();
+    let who = world.identity("/agent/procurement", Purpose::Client, HOUR);
+    let rows = rows("server");
+    assert!(rows.len() >= 4, "{rows:?}");
+    for (file, expected) in rows {
+        let url = fixture_server(&file).await;
+        let chain = CertificateDer::pem_file_iter(vectors().join(format!("{file}.pem"))).unwrap();
+        let chain: Vec<_> = chain.map(Result::unwrap).collect();
+        let server = UnverifiedSvid::parse(&chain).unwrap().claimed_id().clone();
+        let client = MtlsClient::new(who.clone(), fixtures_trust(), world.clock.clone(), server, &url).unwrap();
+        match get_from(&client, "/").await {
+            Ok(answer) => assert_eq!((expected.as_str(), answer.status.as_u16()), ("ok", 200), "{file}"),
+            Err(error) => {
+                let code = error.server_defect().map(|defect| defect.code());
+                assert_eq!(code, Some(expected.as_str()), "{file}: {error}");
+            }
+        }
     }
 }
