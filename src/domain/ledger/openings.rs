@@ -55,7 +55,7 @@ impl fmt::Debug for Salt {
 pub struct Openings {
     pub(super) salt: Salt,
     pub(super) values: BTreeMap<String, Value>,
-    documents: BTreeMap<String, String>,
+    pub(super) documents: BTreeMap<String, String>,
 }
 
 /// Before the name of a document among stored openings; a pointer starts with `/`.
