@@ -4,8 +4,8 @@
 use atb::domain::ledger::{InclusionProof, LogVerifier, TilePath, WitnessKey, notes};
 use libfuzzer_sys::fuzz_target;
 
-/// The example of C2SP signed-note.
-const KEY: &str = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4iizy10TW";
+/// That of the golden checkpoint.
+const KEY: &str = "atb.example/broker-1+011a47c8+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs";
 
 fuzz_target!(|text: &str| {
     let ours: LogVerifier = KEY.parse().expect("a key");
