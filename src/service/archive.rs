@@ -260,5 +260,6 @@ impl LogSource for WithArchive<'_> {
     }
 }
 
-#[cfg(all(test, feature = "server"))]
+#[cfg(test)]
+#[cfg(feature = "server")]
 mod tests;

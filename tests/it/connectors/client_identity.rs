@@ -132,7 +132,7 @@ async fn an_upstream_that_wants_a_certificate_sees_the_one_of_the_files_and_a_ne
     app.stop_erp();
     let home = app.home();
     assert_eq!(call(&app, &app.low_mandate().await).await.status, 200);
-    assert_eq!(upstream.seen(), [first.der.clone()]);
+    assert_eq!(upstream.seen(), std::slice::from_ref(&first.der));
 
     // Renewed: the files are looked at like the connector file itself.
     second.install(&home);
