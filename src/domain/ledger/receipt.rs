@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::entry::{Entry, EventType, Subject};
+#[cfg(feature = "server")]
+use super::entry::Entry;
+use super::entry::{EventType, Subject};
 use crate::domain::id::{DecisionId, EventId, Jti};
 
 /// By what a permitted call is known until its outcome is on record: the mandate that it spent, or, where it came
