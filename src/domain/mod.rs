@@ -9,6 +9,7 @@ pub mod json;
 pub mod jwt;
 pub mod text;
 pub mod time;
+pub mod yaml;
 
 pub mod platform;
 pub mod spiffe;

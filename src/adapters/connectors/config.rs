@@ -1,7 +1,7 @@
 //! Connector files: a directory of `*.toml`, `*.yaml` and `*.yml`, one connector each, read whole into an immutable snapshot.
 //!
 //! Both forms go through the same tables (`table.rs`; `yaml.rs` reads the second), so that a file means the same in either.
-
+//!
 //! Strict: an unknown key, a duplicate, a name outside its alphabet, a route that could match another route's call is
 //! refused with file, line and column. One bad file refuses the snapshot; the owner keeps the last good one.
 

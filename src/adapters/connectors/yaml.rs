@@ -17,7 +17,7 @@ use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::Number;
 use serde_saphyr::{Location, Spanned};
 
-use crate::domain::json;
+use crate::domain::{json, yaml};
 
 /// The most values of one file; 512 routes with ten keys each are a fifth of it.
 const MAX_NODES: usize = 50_000;
@@ -33,10 +33,13 @@ pub(super) struct YamlError {
 
 /// Reads one document.
 pub(super) fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
-    let node: Node = serde_saphyr::from_str_with_options(text, options()).map_err(|error| YamlError {
-        detail: plain(&error.to_string()),
-        span: error.location().map(|location| span(text, &location)),
-    })?;
+    let node: Node =
+        serde_saphyr::from_str_with_options(text, yaml::plain(json::MAX_DEPTH, MAX_NODES)).map_err(|error| {
+            YamlError {
+                detail: plain(&error.to_string()),
+                span: error.location().map(|location| span(text, &location)),
+            }
+        })?;
     T::deserialize(node)
 }
 
@@ -58,24 +61,6 @@ fn plain(message: &str) -> String {
     }
     let message = message.split_once(", set DuplicateKeyPolicy").map_or(message, |(what, _)| what);
     message.chars().take(200).collect()
-}
-
-fn options() -> serde_saphyr::Options {
-    serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_aliases: 0,
-            max_anchors: 0,
-            max_merge_keys: 0,
-            max_documents: 1,
-            max_depth: json::MAX_DEPTH,
-            max_nodes: MAX_NODES,
-        },
-        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::Error,
-        strict_booleans: true,
-        legacy_octal_numbers: false,
-        reject_unsupported_tags: true,
-        with_snippet: false,
-    }
 }
 
 /// The bytes of a place; of its line and column where the parser does not count bytes.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::{Location, Spanned};
 
-use crate::domain::json;
+use crate::domain::{json, yaml};
 
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// A catalogue of 10,000 acts has about 300,000 values.
@@ -75,9 +75,11 @@ impl Node {
         if text.len() > MAX_BYTES {
             return Err(SyntaxError { pos: Pos::START, what: format!("more than {MAX_BYTES} bytes") });
         }
-        serde_saphyr::from_str_with_options(text, options()).map_err(|error| SyntaxError {
-            pos: error.location().map_or(Pos::START, |location| Pos::of(&location)),
-            what: error.to_string().lines().next().unwrap_or("not YAML").chars().take(200).collect(),
+        serde_saphyr::from_str_with_options(text, yaml::plain(json::MAX_DEPTH, MAX_NODES)).map_err(|error| {
+            SyntaxError {
+                pos: error.location().map_or(Pos::START, |location| Pos::of(&location)),
+                what: error.to_string().lines().next().unwrap_or("not YAML").chars().take(200).collect(),
+            }
         })
     }
 
@@ -156,24 +158,6 @@ impl Node {
                 Value::Object(members.iter().map(|m| (m.name.clone(), m.value.to_value())).collect::<Map<_, _>>())
             }
         }
-    }
-}
-
-fn options() -> serde_saphyr::Options {
-    serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_aliases: 0,
-            max_anchors: 0,
-            max_merge_keys: 0,
-            max_documents: 1,
-            max_depth: json::MAX_DEPTH,
-            max_nodes: MAX_NODES,
-        },
-        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::Error,
-        strict_booleans: true,
-        legacy_octal_numbers: false,
-        reject_unsupported_tags: true,
-        with_snippet: false,
     }
 }
 

@@ -22,9 +22,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::BundleFiles;
-use super::data::{MAX_YAML_BYTES, yaml_options};
+use super::data::{MAX_YAML_BYTES, MAX_YAML_NODES};
 use super::finding::{Finding, Place};
 pub use super::pointer::Pointer;
+use crate::domain::{json, yaml};
 
 /// The most cases of one bundle.
 pub const MAX_CASES: usize = 20_000;
@@ -146,7 +147,7 @@ fn read_file(file: &str, content: &[u8]) -> Result<Vec<CaseTable>, Vec<Finding>>
     }
     let text = std::str::from_utf8(content).map_err(|_| refuse("not UTF-8".to_owned()))?;
     let raw: BTreeMap<String, RawTable> =
-        serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|error| {
+        serde_saphyr::from_str_with_options(text, yaml::plain(json::MAX_DEPTH, MAX_YAML_NODES)).map_err(|error| {
             let number = |n: u64| usize::try_from(n).unwrap_or(1).max(1);
             let (line, column) = error.location().map_or((1, 1), |l| (number(l.line()), number(l.column())));
             let what = error.to_string().lines().next().unwrap_or("not a table").to_owned();

@@ -7,11 +7,12 @@ use serde_json::{Map, Value};
 
 use super::BundleFiles;
 use super::finding::{Finding, Place};
-use crate::domain::json;
+use crate::domain::{json, yaml};
 
 /// The most values in one data file: a catalogue of 10,000 acts has about 300,000.
 const MAX_NODES: usize = 1_000_000;
 pub(super) const MAX_YAML_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_YAML_NODES: usize = 100_000;
 
 /// The merged document and the files that it came from.
 #[derive(Debug, Default)]
@@ -149,7 +150,7 @@ pub(super) fn parse_yaml(file: &str, content: &[u8]) -> Result<Value, Finding> {
         return Err(refuse(format!("more than {MAX_YAML_BYTES} bytes of YAML")));
     }
     let text = std::str::from_utf8(content).map_err(|_| refuse("not UTF-8".to_owned()))?;
-    serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|error| {
+    serde_saphyr::from_str_with_options(text, yaml::plain(json::MAX_DEPTH, MAX_YAML_NODES)).map_err(|error| {
         let location = error.location();
         let number = |n: u64| usize::try_from(n).unwrap_or(1).max(1);
         let place = Place {
@@ -159,24 +160,6 @@ pub(super) fn parse_yaml(file: &str, content: &[u8]) -> Result<Value, Finding> {
         };
         Finding::new(place, error.to_string().lines().next().unwrap_or("not YAML").to_owned(), YAML_FIX)
     })
-}
-
-pub(super) fn yaml_options() -> serde_saphyr::Options {
-    serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_aliases: 0,
-            max_anchors: 0,
-            max_merge_keys: 0,
-            max_documents: 1,
-            max_depth: json::MAX_DEPTH,
-            max_nodes: 100_000,
-        },
-        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::Error,
-        strict_booleans: true,
-        legacy_octal_numbers: false,
-        reject_unsupported_tags: true,
-        with_snippet: false,
-    }
 }
 
 #[cfg(test)]

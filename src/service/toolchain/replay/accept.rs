@@ -19,10 +19,14 @@ use super::flip::FlipKind;
 use super::report::Subjects;
 use crate::domain::day::Day;
 use crate::domain::policy::bundle::ActPattern;
+use crate::domain::yaml;
 use crate::service::toolchain::loosening::Loosening;
 
 /// The largest accept file.
 const MAX_BYTES: usize = 256 * 1024;
+/// Levels and values of the text.
+const MAX_DEPTH: usize = 8;
+const MAX_NODES: usize = 20_000;
 /// The most entries.
 const MAX_ENTRIES: usize = 1_000;
 
@@ -67,11 +71,12 @@ impl Accept {
         if text.len() > MAX_BYTES {
             return Err(refuse(format!("more than {MAX_BYTES} bytes")));
         }
-        let file: Self = serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
-            let place = error.location().map(|at| format!("{name}:{}:{}", at.line(), at.column()));
-            let what = error.to_string().lines().next().unwrap_or("not YAML").to_owned();
-            AcceptError { place: place.unwrap_or_else(|| name.to_owned()), what }
-        })?;
+        let file: Self =
+            serde_saphyr::from_str_with_options(text, yaml::plain(MAX_DEPTH, MAX_NODES)).map_err(|error| {
+                let place = error.location().map(|at| format!("{name}:{}:{}", at.line(), at.column()));
+                let what = error.to_string().lines().next().unwrap_or("not YAML").to_owned();
+                AcceptError { place: place.unwrap_or_else(|| name.to_owned()), what }
+            })?;
         if file.accept.len() > MAX_ENTRIES {
             return Err(refuse(format!("more than {MAX_ENTRIES} entries")));
         }
@@ -165,24 +170,6 @@ impl<'a> Verdicts<'a> {
                 format!("entry {} ({}) {what}: {}", nth + 1, agreed.kind, agreed.reason)
             })
             .collect()
-    }
-}
-
-fn options() -> serde_saphyr::Options {
-    serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_aliases: 0,
-            max_anchors: 0,
-            max_merge_keys: 0,
-            max_documents: 1,
-            max_depth: 8,
-            max_nodes: 20_000,
-        },
-        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::Error,
-        strict_booleans: true,
-        legacy_octal_numbers: false,
-        reject_unsupported_tags: true,
-        with_snippet: false,
     }
 }
 
