@@ -1,11 +1,9 @@
 //! Every kind of event happens for real: which test makes it, and that this test is there. What an event must hold is in
 //! `schemas/ledger-entry.schema.json`; `schemas.rs` holds the kinds there against the ones here.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
-
 use atb::domain::ledger::EventType;
+
+use super::named_tests::{has_test, text_of};
 
 /// A kind, the file below `tests/it/` and the test in it that makes it happen through the running service.
 const MADE: [(EventType, &str, &str); 30] = {
@@ -80,25 +78,13 @@ const MADE: [(EventType, &str, &str); 30] = {
     ]
 };
 
-/// The names of the tests in a file.
-fn tests_of<'a>(text: &'a str) -> BTreeSet<&'a str> {
-    let lines: Vec<_> = text.lines().collect();
-    let of = |pair: &[&'a str]| {
-        let marked = ["#[test]", "#[tokio::test"].iter().any(|mark| pair[0].trim_start().starts_with(mark));
-        let name = pair[1].trim_start().trim_start_matches("async ").strip_prefix("fn ")?.split('(').next()?;
-        marked.then_some(name)
-    };
-    lines.windows(2).filter_map(of).collect()
-}
-
 #[test]
 fn every_kind_of_event_has_a_test_that_makes_it_happen() {
     let kinds: Vec<_> = MADE.iter().map(|(kind, ..)| *kind).collect();
     assert_eq!(kinds, EventType::ALL, "one row a kind, in the order of the kinds");
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
     for (kind, file, name) in MADE {
-        let text = fs::read_to_string(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
-        assert!(tests_of(&text).contains(name), "{file} has no test `{name}`");
+        let text = text_of(&format!("tests/it/{file}"));
+        assert!(has_test(&text, name), "{file} has no test `{name}`");
         let variant = format!("{kind:?}");
         let named = text.contains(&variant) || text.contains(&format!("\"{}\"", kind.as_str()));
         assert!(named, "{file} does not look for {variant}");

@@ -43,6 +43,7 @@ mod leg;
 mod leg_tool;
 mod life;
 mod log;
+mod named_tests;
 mod notify;
 mod openapi;
 mod operator;

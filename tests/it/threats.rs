@@ -1,7 +1,6 @@
 //! `docs/security/threats-tests.md`: every test that it names exists, and no family of the table is without one.
 
-use std::fs;
-use std::path::Path;
+use super::named_tests::{has_test, text_of};
 
 const DOCUMENT: &str = include_str!("../../docs/security/threats-tests.md");
 
@@ -13,20 +12,6 @@ fn place(name: &str) -> (String, &str) {
         false => format!("tests/it/{}.rs", module.replace("::", "/")),
     };
     (file, function)
-}
-
-/// Whether the file has a test of that name, and not only a function.
-fn is_a_test(file: &str, function: &str) -> bool {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
-    let named = |line: &str| ["fn", "async fn"].iter().any(|kind| line.starts_with(&format!("{kind} {function}(")));
-    let marked = |at: usize| {
-        let above = lines[..at].iter().rev().take_while(|line| line.starts_with("#["));
-        above.into_iter().any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"))
-    };
-    // A property stands in a macro that marks it itself.
-    let property = |at: usize| lines[..at].last().is_some_and(|line| *line == "#[test]");
-    lines.iter().enumerate().any(|(at, line)| named(line) && (marked(at) || property(at)))
 }
 
 fn rows() -> Vec<&'static str> {
@@ -42,7 +27,7 @@ fn every_test_that_the_document_names_exists() {
             continue;
         }
         let (file, function) = place(name);
-        assert!(is_a_test(&file, function), "{file} has no test `{function}`");
+        assert!(has_test(&text_of(&file), function), "{file} has no test `{function}`");
         named += 1;
     }
     assert!(named > 50, "{named}");
