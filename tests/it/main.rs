@@ -24,6 +24,7 @@ mod crash_soak;
 mod decide;
 mod demo;
 mod documentation;
+mod documented_examples;
 mod doors;
 mod enforce;
 mod erase;
