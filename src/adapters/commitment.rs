@@ -42,7 +42,10 @@ impl CommitmentKey {
         let wrong = || CommitmentKeyError::Kind(path.display().to_string());
         let digits = std::str::from_utf8(&text).map_err(|_| wrong())?.trim_end();
         let mut bytes = Zeroizing::new([0_u8; 32]);
-        decode_hex(digits, &mut bytes).ok_or_else(wrong)?;
+        let decoded = base16ct::mixed::decode(digits, bytes.as_mut()).map_err(|_| wrong())?;
+        if decoded.len() != 32 {
+            return Err(wrong());
+        }
         Ok(Self::new(&bytes))
     }
 
@@ -51,7 +54,7 @@ impl CommitmentKey {
         let key = hmac::Key::new(hmac::HMAC_SHA256, bytes);
         // The name is a MAC of its own, so that it says nothing about the key and equal keys have equal names.
         let tag = hmac::sign(&key, b"atb/leg-commitment-key/v1");
-        let kid = tag.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let kid = base16ct::lower::encode_string(tag.as_ref().get(..8).unwrap_or_default());
         Self { key, kid }
     }
 }
@@ -64,23 +67,9 @@ pub fn new_commitment_key() -> Result<Zeroizing<String>, CommitmentKeyError> {
     let mut bytes = Zeroizing::new([0_u8; 32]);
     aws_lc_rs::rand::fill(bytes.as_mut()).map_err(|_| CommitmentKeyError::Entropy)?;
     let mut text = Zeroizing::new(String::with_capacity(65));
-    for byte in bytes.iter() {
-        text.push_str(&format!("{byte:02x}"));
-    }
+    text.push_str(&Zeroizing::new(base16ct::lower::encode_string(bytes.as_ref())));
     text.push('\n');
     Ok(text)
-}
-
-fn decode_hex(digits: &str, into: &mut [u8; 32]) -> Option<()> {
-    let digits = digits.as_bytes();
-    if digits.len() != 64 {
-        return None;
-    }
-    for (byte, pair) in into.iter_mut().zip(digits.chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit()))?;
-        *byte = u8::from_str_radix(pair, 16).ok()?;
-    }
-    Some(())
 }
 
 impl Commit for CommitmentKey {
@@ -113,8 +102,10 @@ mod tests {
         let mut key = [0; 32];
         key[..4].copy_from_slice(b"Jefe");
         let mac = CommitmentKey::new(&key).mac(b"what do ya want for nothing?");
-        let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        assert_eq!(
+            base16ct::lower::encode_string(&mac),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
     }
 
     #[test]

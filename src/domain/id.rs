@@ -225,11 +225,7 @@ impl Sha256Digest {
 
     /// The 64 hexadecimal digits without the prefix.
     pub fn to_hex(&self) -> String {
-        use fmt::Write as _;
-        self.0.iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        base16ct::lower::encode_string(&self.0)
     }
 }
 
@@ -239,15 +235,9 @@ impl FromStr for Sha256Digest {
     fn from_str(text: &str) -> Result<Self, IdError> {
         let error = || IdError::new("digest", "expected `sha-256:` and 64 lower-case hexadecimal digits", text);
         let hex = text.strip_prefix("sha-256:").ok_or_else(error)?;
-        if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
-            return Err(error());
-        }
         let mut bytes = [0_u8; 32];
-        for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| error())?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| error())?;
-        }
-        Ok(Self(bytes))
+        let decoded = base16ct::lower::decode(hex, &mut bytes).map_err(|_| error())?;
+        if decoded.len() == 32 { Ok(Self(bytes)) } else { Err(error()) }
     }
 }
 
@@ -261,7 +251,10 @@ impl TryFrom<String> for Sha256Digest {
 
 impl From<Sha256Digest> for String {
     fn from(digest: Sha256Digest) -> Self {
-        digest.to_string()
+        let mut text = Self::with_capacity(72);
+        text.push_str("sha-256:");
+        text.push_str(&digest.to_hex());
+        text
     }
 }
 

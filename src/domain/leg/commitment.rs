@@ -41,12 +41,8 @@ pub struct CommitmentError;
 impl Commitment {
     /// The commitment to `value` as the variable `variable` of `template`.
     pub fn to(key: &dyn Commit, template: &TemplateId, variable: &str, value: &str) -> Self {
-        use fmt::Write as _;
-        let mut text = format!("{PREFIX}:{}:", key.kid());
-        for byte in key.mac(&message(template, variable, value)) {
-            let _ = write!(text, "{byte:02x}");
-        }
-        Self(text)
+        let mac = base16ct::lower::encode_string(&key.mac(&message(template, variable, value)));
+        Self(format!("{PREFIX}:{}:{mac}", key.kid()))
     }
 
     /// As it stands in the claim.

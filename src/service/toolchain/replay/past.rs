@@ -128,19 +128,15 @@ impl ExportedOpenings {
     /// The salt and the values. Documents are not among them.
     pub fn of(openings: &Openings) -> Self {
         Self {
-            salt: openings.salt().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
+            salt: base16ct::lower::encode_string(openings.salt().as_bytes()),
             values: openings.values().clone().into_iter().collect(),
         }
     }
 
     /// What was exported; none for anything else.
     pub fn read(self) -> Option<Openings> {
-        let bytes = |at: usize| u8::from_str_radix(self.salt.get(at * 2..at * 2 + 2)?, 16).ok();
         let mut salt = [0; 16];
-        for (at, to) in salt.iter_mut().enumerate() {
-            *to = bytes(at)?;
-        }
-        let whole = self.salt.len() == 32;
+        let whole = base16ct::lower::decode(&self.salt, &mut salt).ok()?.len() == 16;
         whole.then(|| Openings::from_stored(Salt::from_bytes(salt), &serde_json::to_vec(&self.values).ok()?)).flatten()
     }
 }
