@@ -6,7 +6,7 @@
 //!
 //! | done to the log | seen as |
 //! | --- | --- |
-//! | bytes, leaf hash or index column of an entry changed, or the allowed calls that are kept of a block | `edited` |
+//! | bytes, leaf hash or index column of an entry changed, or the allowed calls or the tags that are kept of a block | `edited` |
 //! | a row taken out, with or without renumbering the rest | `dropped` |
 //! | rows exchanged | `reordered` |
 //! | rows at the end taken out, or head and rows put back to an earlier state | `truncated` |
@@ -34,9 +34,11 @@ use crate::service::ports::StoreError;
 mod counted;
 mod judge;
 mod scan;
+mod tags;
 mod taken;
 
 pub use counted::{Counted, CountedCalls};
+pub use tags::{StoredTags, Tag, Tags};
 
 /// Entries in a block: the leaves of one tile (C2SP tlog-tiles, height 8).
 pub const BLOCK: u64 = 256;
@@ -101,6 +103,8 @@ pub struct StoredBlock {
     pub root: Vec<u8>,
     /// The allowed calls among its entries.
     pub counted: Counted,
+    /// Where its agents, mandates and decisions stand.
+    pub tags: StoredTags,
 }
 
 /// An entry as stored, unverified.

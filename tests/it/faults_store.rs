@@ -333,7 +333,6 @@ async fn an_edited_index_column_is_named() {
     }
 }
 
-/// Body and leaf changed so that they agree.
 /// What a broker counts from when it starts: no part of the tree, and whoever takes calls out of it gives an agent its
 /// rate anew.
 #[tokio::test(flavor = "multi_thread")]
@@ -351,6 +350,18 @@ async fn allowed_calls_that_are_kept_of_a_block_and_are_not_those_of_its_entries
     assert_eq!(after(530, &["DELETE FROM allowed_block WHERE idx = 0"]).await, []);
 }
 
+/// Questions look where the tags say: whoever changes them hides entries.
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_that_are_kept_of_a_block_and_are_not_those_of_its_entries_are_named() {
+    for table in ["agent_tags", "jti_tags", "decision_tags"] {
+        let hidden = format!("UPDATE {table} SET tags = zeroblob(1024) WHERE idx = 1");
+        assert_eq!(after(530, &[&hidden]).await, [(Tampering::Edited, Some(256))], "{table}");
+        // A block without them is looked at whole.
+        assert_eq!(after(530, &[&format!("DELETE FROM {table} WHERE idx = 0")]).await, []);
+    }
+}
+
+/// Body and leaf changed so that they agree.
 async fn rewrite(path: &Path, seq: u64) {
     sql(path, &[&edit(seq)]).await;
     let mut conn = SqliteConnectOptions::new().filename(path).connect().await.unwrap();

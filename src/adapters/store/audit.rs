@@ -4,8 +4,8 @@
 //! never less, and [`Query::matches_body`] has the last word. The conditions on the body rely on how [`Entry::to_bytes`]
 //! writes, compact JSON in which a quote inside a text is escaped.
 //!
-//! A page looks at windows of entries one after the other, along one index or along the log, and ends when it is full or
-//! after so many windows. Times are turned into numbers by the kept checkpoints, so that a question about yesterday does
+//! A page looks at windows of entries one after the other, at the places where a name stands or along the log, and ends
+//! when it is full or has looked at so many entries. Times are turned into numbers by the kept checkpoints, so that a question about yesterday does
 //! not read a year; an hour is left on both sides for clocks that were set.
 //!
 //! [`Entry::to_bytes`]: crate::domain::ledger::Entry::to_bytes
@@ -18,17 +18,21 @@ use futures_util::TryStreamExt as _;
 use sqlx::sqlite::Sqlite;
 use sqlx::{QueryBuilder, Row as _};
 
+use super::places::{Sought, listed};
 use super::reader::{SqliteReader, failed, unsigned};
 use super::rows::{millis, number};
 use super::sqlite::SqliteStore;
 use crate::domain::ledger::query::{BundleName, IdPattern, Query};
 use crate::domain::time::Timestamp;
+use crate::service::auditor::Tag;
 use crate::service::ports::{AuditLog, AuditPage, AuditQuestion, Found, MAX_AUDIT_PAGE, Order, StoreError};
 
-/// Entries that one statement looks at.
+/// Entries that one statement looks at, along the log.
 const WINDOW: u64 = 16_384;
-/// Windows that one page looks at.
-const WINDOWS: u32 = 16;
+/// Entries that one statement looks at where a name stands; a statement sorts them.
+const PLACES: usize = 1024;
+/// Entries that one page looks at.
+const LOOKED_AT: u64 = 16 * WINDOW;
 /// Bytes of entries after which a page is full; entries have some hundred, at the most 64 KiB.
 const PAGE_BYTES: usize = 4 << 20;
 /// How far the clock of the writer may have been set back or forth without hiding an entry.
@@ -43,11 +47,9 @@ impl AuditLog for SqliteReader {
             (Order::Newest, from) => from.unwrap_or(u64::MAX).clamp(span.start, span.end),
         };
         let limit = question.limit.clamp(1, MAX_AUDIT_PAGE) as usize;
-        let mut walk = Walk { reader: self, question, span, place, items: Vec::new(), bytes: 0 };
-        for _ in 0..WINDOWS {
-            if walk.ended() || walk.full(limit) {
-                break;
-            }
+        let driver = driver(&question.query);
+        let mut walk = Walk { reader: self, question, driver, span, place, items: Vec::new(), bytes: 0, looked_at: 0 };
+        while !walk.ended() && !walk.full(limit) && walk.looked_at < LOOKED_AT {
             walk.step(limit).await?;
         }
         Ok(AuditPage { size, seen: walk.place, more: !walk.ended(), items: walk.items })
@@ -111,11 +113,19 @@ impl SqliteReader {
 struct Walk<'a> {
     reader: &'a SqliteReader,
     question: &'a AuditQuestion,
+    driver: Driver,
     span: Range<u64>,
     /// As `from` of a question.
     place: u64,
     items: Vec<Found>,
     bytes: usize,
+    looked_at: u64,
+}
+
+/// A stretch of the log, and where in it to look; at all of it where absent.
+struct Window {
+    stretch: Range<u64>,
+    places: Option<Vec<u64>>,
 }
 
 impl Walk<'_> {
@@ -133,7 +143,9 @@ impl Walk<'_> {
     /// Looks at one window, or at the part of it with which the page is full.
     async fn step(&mut self, limit: usize) -> Result<(), StoreError> {
         let window = self.window().await?;
-        let mut statement = statement(self.question, &window);
+        let Window { stretch, places } = &window;
+        self.looked_at += places.as_ref().map_or(stretch.end - stretch.start, |places| places.len() as u64);
+        let mut statement = statement(self.question, &self.driver, &window);
         let mut rows = statement.build().fetch(&self.reader.pool);
         while let Some(row) = rows.try_next().await.map_err(failed)? {
             let (seq, body): (u64, Vec<u8>) = (unsigned(&row, 0)?, row.try_get(1).map_err(failed)?);
@@ -146,36 +158,22 @@ impl Walk<'_> {
                 }
             }
         }
-        self.place = if self.question.order == Order::Oldest { window.end } else { window.start };
+        self.place = if self.question.order == Order::Oldest { stretch.end } else { stretch.start };
         Ok(())
     }
 
-    /// The next stretch of the log in which at most [`WINDOW`] rows of the driving index are.
-    async fn window(&self) -> Result<Range<u64>, StoreError> {
+    async fn window(&self) -> Result<Window, StoreError> {
         let (start, end) = (self.span.start, self.span.end);
-        let oldest = self.question.order == Order::Oldest;
-        let ahead = if oldest { self.place..end } else { start..self.place };
-        match driver(&self.question.query) {
-            Driver::Id(_) => Ok(ahead),
-            Driver::Log if oldest => Ok(self.place..self.place.saturating_add(WINDOW).min(end)),
-            Driver::Log => Ok(self.place.saturating_sub(WINDOW).max(start)..self.place),
-            Driver::Agent(agent) => {
-                let edge = sqlx::query(if oldest {
-                    "SELECT seq FROM entry INDEXED BY entry_agent WHERE agent = ? AND seq >= ? AND seq < ? \
-                     ORDER BY seq LIMIT 1 OFFSET ?"
-                } else {
-                    "SELECT seq + 1 FROM entry INDEXED BY entry_agent WHERE agent = ? AND seq >= ? AND seq < ? \
-                     ORDER BY seq DESC LIMIT 1 OFFSET ?"
-                })
-                .bind(agent)
-                .bind(number(ahead.start))
-                .bind(number(ahead.end))
-                .bind(number(WINDOW))
-                .fetch_optional(&self.reader.pool)
-                .await
-                .map_err(failed)?;
-                let edge = edge.as_ref().map(|row| unsigned(row, 0)).transpose()?;
-                Ok(if oldest { ahead.start..edge.unwrap_or(ahead.end) } else { edge.unwrap_or(ahead.start)..ahead.end })
+        let order = self.question.order;
+        let ahead = if order == Order::Oldest { self.place..end } else { start..self.place };
+        let whole = |stretch| Window { stretch, places: None };
+        match (&self.driver, order) {
+            (Driver::Challenge, _) => Ok(whole(ahead)),
+            (Driver::Log, Order::Oldest) => Ok(whole(self.place..self.place.saturating_add(WINDOW).min(end))),
+            (Driver::Log, Order::Newest) => Ok(whole(self.place.saturating_sub(WINDOW).max(start)..self.place)),
+            (Driver::Places(sought), order) => {
+                let (places, stretch) = self.reader.places(sought, ahead, order, PLACES).await?;
+                Ok(Window { stretch, places: Some(places) })
             }
         }
     }
@@ -183,34 +181,35 @@ impl Walk<'_> {
 
 /// Along what a page goes.
 enum Driver {
-    /// An index of ids, of which an entry or a handful have the same.
-    Id(&'static str),
-    /// The entries of one agent.
-    Agent(String),
+    /// Where a name stands.
+    Places(Sought),
+    /// The index of challenges.
+    Challenge,
     /// All entries.
     Log,
 }
 
 fn driver(query: &Query) -> Driver {
-    match (&query.jti, &query.challenge, &query.decision_id, &query.agent) {
-        (Some(_), ..) => Driver::Id("entry_jti"),
-        (_, Some(_), ..) => Driver::Id("entry_challenge_id"),
-        (_, _, Some(_), _) => Driver::Id("entry_decision_id"),
-        (.., Some(IdPattern::One(agent))) => Driver::Agent(agent.to_string()),
+    match (&query.jti, &query.decision_id, &query.challenge, &query.agent) {
+        (Some(id), ..) => Driver::Places(Sought::ids([id.as_bytes()])),
+        (_, Some(id), ..) => Driver::Places(Sought::ids([id.as_bytes()])),
+        (_, _, Some(_), _) => Driver::Challenge,
+        (.., Some(IdPattern::One(agent))) => Driver::Places(Sought::Agent(Tag::of_agent(agent.as_str()))),
         _ => Driver::Log,
     }
 }
 
-fn statement(question: &AuditQuestion, window: &Range<u64>) -> QueryBuilder<Sqlite> {
+fn statement(question: &AuditQuestion, driver: &Driver, window: &Window) -> QueryBuilder<Sqlite> {
     let query = &question.query;
     // Named, because a range of numbers would look cheaper to the planner than it is.
     let mut sql = QueryBuilder::new("SELECT seq, body FROM entry ");
-    match driver(query) {
-        Driver::Id(index) => sql.push("INDEXED BY ").push(index),
-        Driver::Agent(_) => sql.push("INDEXED BY entry_agent"),
-        Driver::Log => sql.push("NOT INDEXED"),
-    };
-    sql.push(" WHERE seq >= ").push_bind(number(window.start)).push(" AND seq < ").push_bind(number(window.end));
+    if let Some(places) = &window.places {
+        sql.push("WHERE seq IN (SELECT value FROM json_each(").push_bind(listed(places)).push("))");
+    } else {
+        sql.push(if matches!(driver, Driver::Challenge) { "INDEXED BY entry_challenge_id" } else { "NOT INDEXED" });
+        sql.push(" WHERE seq >= ").push_bind(number(window.stretch.start));
+        sql.push(" AND seq < ").push_bind(number(window.stretch.end));
+    }
     narrow_by_columns(&mut sql, query);
     narrow_by_body(&mut sql, query);
     sql.push(match question.order {

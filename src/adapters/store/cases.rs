@@ -12,6 +12,11 @@ use crate::service::ports::StoreError;
 const COLUMNS: &str = "SELECT entry.seq, entry.body, opening.salt, opening.body FROM entry \
                        LEFT JOIN opening ON opening.seq = entry.seq WHERE ";
 
+/// The entries that name the id `?1`, of which those that name it as mandate or decision are in the list `?2`.
+pub(super) const NAMING: &str = "SELECT seq FROM entry WHERE seq IN (SELECT value FROM json_each(?2)) \
+                                 AND (jti = ?1 OR decision_id = ?1) \
+                                 UNION SELECT seq FROM entry WHERE challenge_id = ?1";
+
 impl SqliteReader {
     /// The entry `seq` with its openings.
     ///
@@ -43,11 +48,9 @@ impl SqliteReader {
     /// # Errors
     /// When the file cannot be read.
     pub async fn entries_naming(&self, id: [u8; 16], limit: u32) -> Result<Vec<RecordedDecision>, StoreError> {
-        let query = format!(
-            "{COLUMNS} entry.seq IN (SELECT seq FROM entry WHERE jti = ?1 UNION SELECT seq FROM entry \
-             WHERE challenge_id = ?1 UNION SELECT seq FROM entry WHERE decision_id = ?1) ORDER BY entry.seq LIMIT ?2"
-        );
-        let query = sqlx::query(sqlx::AssertSqlSafe(query)).bind(id.to_vec()).bind(limit);
+        let query = format!("{COLUMNS} entry.seq IN ({NAMING}) ORDER BY entry.seq LIMIT ?3");
+        let places = self.may_name(&[id]).await?;
+        let query = sqlx::query(sqlx::AssertSqlSafe(query)).bind(id.to_vec()).bind(places).bind(limit);
         let rows: Vec<SqliteRow> = query.fetch_all(&self.pool).await.map_err(failed)?;
         rows.iter().map(recorded).collect()
     }

@@ -11,13 +11,13 @@ use rusqlite::{CachedStatement, Connection, Error, params};
 use super::allowed::{AllowedCall, block_of};
 use super::life::succeed;
 use super::op::{Answer, Op, Prepared};
-use super::openings::OpeningRow;
+use super::openings::{OpeningRow, erase_before};
 use super::rows::{advance_challenge, insert_node, insert_tile, millis, number, open_challenge, prune};
-use super::{seen_tokens, withdrawals};
+use super::{places, seen_tokens, withdrawals};
 use crate::domain::id::{ChallengeId, DecisionId};
 use crate::domain::ledger::ReceiptDraft;
 use crate::domain::time::Timestamp;
-use crate::service::auditor::{BLOCK, BLOCK_LEVEL, Edge};
+use crate::service::auditor::{BLOCK, BLOCK_LEVEL, Edge, Tags};
 use crate::service::ports::Burn;
 
 type Key = [u8; 16];
@@ -31,6 +31,8 @@ pub(super) struct Log {
     pub(super) history_at: u64,
     /// The allowed calls of the block that is not full.
     pub(super) allowed: Vec<Arc<AllowedCall>>,
+    /// The tags of its entries.
+    pub(super) tags: Vec<Tags>,
 }
 
 /// What a request will be answered when its transaction is durable.
@@ -99,7 +101,8 @@ impl<'c> Group<'c> {
             // As long as either has a full portion to prune it is asked for again.
             Op::Prune { now } => pruned(prune(db, now)?.max(seen_tokens::prune(db, now)?)),
             Op::See(token) => Ok(Verdict::Other(Answer::Seen(seen_tokens::see(db, &token)?))),
-            Op::Erase(which) => pruned(which.apply(db)?),
+            Op::Erase(of) => pruned(of.apply(db)?),
+            Op::EraseBefore(at) => pruned(erase_before(db, at)?),
             Op::EraseOf { of, entry } => {
                 of.apply(db)?;
                 self.append(entry)
@@ -181,6 +184,7 @@ impl<'c> Group<'c> {
             self.bytes += openings.body.len();
         }
         self.log.allowed.extend(entry.allowed.take());
+        self.log.tags.push(entry.tags);
         let Edge { frontier, open_block } = &mut self.log.edge;
         open_block.push(entry.leaf);
         let mut nodes = Vec::new();
@@ -193,6 +197,8 @@ impl<'c> Group<'c> {
             let leaves: Vec<u8> = open_block.drain(..).flat_map(|leaf| *leaf.as_bytes()).collect();
             insert_tile(self.db, seq / BLOCK, &leaves, &block_of(&self.log.allowed))?;
             self.log.allowed.clear();
+            places::write(self.db, seq / BLOCK, &self.log.tags)?;
+            self.log.tags.clear();
         }
         for (subtree, root) in nodes {
             insert_node(self.db, subtree, root)?;

@@ -19,6 +19,7 @@ mod lock;
 mod op;
 mod openings;
 mod outbox;
+mod places;
 mod publishing;
 mod queue;
 mod reader;

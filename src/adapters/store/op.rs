@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::allowed::AllowedCall;
 use super::life::Succession;
-use super::openings::{Erase, EraseOf, OpeningRow};
+use super::openings::{EraseOf, OpeningRow};
 use super::outbox::OutboxChange;
 use super::publishing::CosignatureRow;
 use super::rows::ChallengeRow;
@@ -13,7 +13,7 @@ use super::withdrawals::WithdrawalRow;
 use crate::domain::id::DecisionId;
 use crate::domain::ledger::{CallKey, Entry, LeafHash, MAX_ENTRY_BYTES, Receipt, ReceiptDraft};
 use crate::domain::time::Timestamp;
-use crate::service::auditor::Columns;
+use crate::service::auditor::{Columns, Tags};
 use crate::service::ports::{Burn, SeenToken, StoreError};
 
 /// An entry with all that can be computed before it reaches the writer.
@@ -25,6 +25,7 @@ pub(super) struct Prepared {
     pub(super) leaf: LeafHash,
     pub(super) openings: Option<OpeningRow>,
     pub(super) allowed: Option<Arc<AllowedCall>>,
+    pub(super) tags: Tags,
 }
 
 impl Prepared {
@@ -35,9 +36,11 @@ impl Prepared {
             return Err(StoreError::Unavailable(format!("an entry of {} bytes is not written", body.len())));
         }
         let openings = entry.subject.openings.as_deref().map(|openings| OpeningRow::of(openings, entry.at));
+        let columns = Columns::of(&entry);
         Ok(Self {
             receipt: ReceiptDraft::of(&entry),
-            columns: Columns::of(&entry),
+            tags: Tags::of(&columns),
+            columns,
             leaf: LeafHash::of(&body),
             allowed: AllowedCall::of(&entry).map(Arc::new),
             openings,
@@ -83,7 +86,9 @@ pub(super) enum Op {
     },
     /// Remembers a token; no entry.
     See(SeenToken),
-    Erase(Erase),
+    /// Openings; no entry.
+    Erase(EraseOf),
+    EraseBefore(Timestamp),
     /// The openings of entries, with the entry that says so.
     EraseOf {
         of: EraseOf,

@@ -1,12 +1,15 @@
 //! The openings of recorded inputs: written with their entry, read for a replay, erased without touching the tree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, Error, params};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
 
+use super::cases::NAMING;
 use super::op::{Answer, Op, Prepared};
+use super::places::listed;
 use super::reader::{SqliteReader, failed, unsigned};
 use super::rows::{millis, number};
 use super::sqlite::unexpected;
@@ -39,23 +42,13 @@ pub enum Erase {
     Before(Timestamp),
 }
 
-impl Erase {
-    /// Erases, at most [`PRUNE_ROWS`] rows of age at a time; how many went. What was there is overwritten in the file.
-    pub(super) fn apply(self, db: &Connection) -> Result<u64, Error> {
-        overwriting(db, || match self {
-            Self::Decision(id) => db
-                .prepare_cached("DELETE FROM opening WHERE seq IN (SELECT seq FROM entry WHERE decision_id = ?)")?
-                .execute([id.as_bytes()]),
-            // Only the oldest rows are looked at, so that a pass costs the same however many there are.
-            Self::Before(at) => db
-                .prepare_cached(
-                    "DELETE FROM opening WHERE seq IN (SELECT seq FROM (SELECT seq, at_ms FROM opening \
-                     ORDER BY seq LIMIT ?) WHERE at_ms < ?)",
-                )?
-                .execute(params![PRUNE_ROWS, millis(at)]),
-        })
-        .map(|rows| rows as u64)
-    }
+/// Erases the openings of entries before `at`, of at most [`PRUNE_ROWS`] rows at a time; how many went. What was there is
+/// overwritten in the file.
+pub(super) fn erase_before(db: &Connection, at: Timestamp) -> Result<u64, Error> {
+    // Only the oldest rows are looked at, so that a pass costs the same however many there are.
+    let text = "DELETE FROM opening WHERE seq IN (SELECT seq FROM (SELECT seq, at_ms FROM opening ORDER BY seq LIMIT ?) \
+                WHERE at_ms < ?)";
+    overwriting(db, || db.prepare_cached(text)?.execute(params![PRUNE_ROWS, millis(at)])).map(|rows| rows as u64)
 }
 
 /// Runs `delete` so that what it deletes is overwritten in the file.
@@ -66,16 +59,15 @@ pub(super) fn overwriting<T>(db: &Connection, delete: impl FnOnce() -> Result<T,
     deleted
 }
 
-/// Openings that are erased on record.
+/// Openings of these entries.
 #[derive(Debug)]
 pub(super) struct EraseOf(Vec<u64>);
 
 impl EraseOf {
-    /// Erases the rows, overwriting them in the file.
-    pub(super) fn apply(self, db: &Connection) -> Result<(), Error> {
-        let seqs = serde_json::Value::from(self.0).to_string();
+    /// Erases the rows, overwriting them in the file; how many went.
+    pub(super) fn apply(self, db: &Connection) -> Result<u64, Error> {
         let text = "DELETE FROM opening WHERE seq IN (SELECT value FROM json_each(?))";
-        overwriting(db, || db.prepare_cached(text)?.execute([seqs])).map(|_| ())
+        overwriting(db, || db.prepare_cached(text)?.execute([listed(&self.0)])).map(|rows| rows as u64)
     }
 }
 
@@ -94,18 +86,27 @@ impl SqliteStore {
     /// # Errors
     /// When the file cannot be written.
     pub async fn erase_openings(&self, which: Erase) -> Result<u64, StoreError> {
+        let at = match which {
+            Erase::Decision(id) => {
+                let of = self.reader().opened_by_id(*id.as_bytes()).await?;
+                return self.erased(Op::Erase(EraseOf(of))).await;
+            }
+            Erase::Before(at) => at,
+        };
         let mut erased = 0;
         loop {
-            match self.ask(Op::Erase(which)).await? {
-                Answer::Pruned(rows) => {
-                    erased += rows;
-                    // A pass may find fewer: where the clock was set back, younger rows lie among the oldest.
-                    if matches!(which, Erase::Decision(_)) || rows == 0 {
-                        return Ok(erased);
-                    }
-                }
-                other => return Err(unexpected(&other)),
+            // A pass may find fewer: where the clock was set back, younger rows lie among the oldest.
+            match self.erased(Op::EraseBefore(at)).await? {
+                0 => return Ok(erased),
+                rows => erased += rows,
             }
+        }
+    }
+
+    async fn erased(&self, op: Op) -> Result<u64, StoreError> {
+        match self.ask(op).await? {
+            Answer::Pruned(rows) => Ok(rows),
+            other => Err(unexpected(&other)),
         }
     }
 }
@@ -144,10 +145,10 @@ impl SqliteReader {
     /// # Errors
     /// When the file cannot be read.
     pub async fn opened_by_id(&self, id: [u8; 16]) -> Result<Vec<u64>, StoreError> {
-        let query = "SELECT seq FROM opening WHERE seq IN (SELECT seq FROM entry WHERE jti = ?1 UNION \
-                     SELECT seq FROM entry WHERE challenge_id = ?1 UNION SELECT seq FROM entry WHERE decision_id = ?1) \
-                     ORDER BY seq";
-        let rows = sqlx::query(query).bind(id.to_vec()).fetch_all(&self.pool).await.map_err(failed)?;
+        let query = format!("SELECT seq FROM opening WHERE seq IN ({NAMING}) ORDER BY seq");
+        let places = self.may_name(&[id]).await?;
+        let query = sqlx::query(sqlx::AssertSqlSafe(query)).bind(id.to_vec()).bind(places);
+        let rows = query.fetch_all(&self.pool).await.map_err(failed)?;
         rows.iter().map(|row| unsigned(row, 0)).collect()
     }
 
@@ -157,13 +158,27 @@ impl SqliteReader {
     /// # Errors
     /// When the file cannot be read.
     pub async fn opened_by_text(&self, text: &str) -> Result<Vec<u64>, StoreError> {
-        let query = "WITH said AS MATERIALIZED \
-                     (SELECT seq, jti, challenge_id, decision_id FROM entry WHERE instr(body, ?1) > 0) \
-                     SELECT seq FROM opening WHERE seq IN (SELECT seq FROM said \
-                     UNION SELECT entry.seq FROM said JOIN entry ON entry.jti = said.jti \
-                     UNION SELECT entry.seq FROM said JOIN entry ON entry.challenge_id = said.challenge_id \
-                     UNION SELECT entry.seq FROM said JOIN entry ON entry.decision_id = said.decision_id) ORDER BY seq";
-        let rows = sqlx::query(query).bind(text.as_bytes().to_vec()).fetch_all(&self.pool).await.map_err(failed)?;
+        let said = "SELECT seq, jti, challenge_id, decision_id FROM entry WHERE instr(body, ?) > 0";
+        let said = sqlx::query(said).bind(text.as_bytes().to_vec()).fetch_all(&self.pool).await.map_err(failed)?;
+        let (mut seqs, mut ids) = (Vec::new(), BTreeSet::new());
+        for row in &said {
+            seqs.push(unsigned(row, 0)?);
+            for column in 1..=3 {
+                let id: Option<&[u8]> = row.try_get(column).map_err(failed)?;
+                ids.extend(id.and_then(|id| <[u8; 16]>::try_from(id).ok()));
+            }
+        }
+        let ids: Vec<_> = ids.into_iter().collect();
+        let named: Vec<_> = ids.iter().map(|id| format!("{:X}", Uuid::from_bytes(*id).simple())).collect();
+        let query = "WITH named AS MATERIALIZED (SELECT value AS id FROM json_each(?3)) \
+                     SELECT seq FROM opening WHERE seq IN (SELECT value FROM json_each(?1) \
+                     UNION SELECT seq FROM entry WHERE seq IN (SELECT value FROM json_each(?2)) \
+                     AND (hex(jti) IN (SELECT id FROM named) OR hex(decision_id) IN (SELECT id FROM named)) \
+                     UNION SELECT seq FROM entry WHERE challenge_id IN (SELECT unhex(id) FROM named)) ORDER BY seq";
+        let places = self.may_name(&ids).await?;
+        let query =
+            sqlx::query(query).bind(listed(&seqs)).bind(places).bind(serde_json::Value::from(named).to_string());
+        let rows = query.fetch_all(&self.pool).await.map_err(failed)?;
         rows.iter().map(|row| unsigned(row, 0)).collect()
     }
 

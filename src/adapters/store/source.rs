@@ -11,7 +11,7 @@ use crate::domain::id::Sha256Digest;
 use crate::domain::ledger::Subtree;
 use crate::domain::time::Timestamp;
 use crate::service::auditor::{
-    BLOCK_LEVEL, Columns, Counted, LogRow, LogSource, StoredBlock, StoredCheckpoint, StoredHead,
+    BLOCK_LEVEL, Columns, Counted, LogRow, LogSource, StoredBlock, StoredCheckpoint, StoredHead, StoredTags,
 };
 use crate::service::ports::StoreError;
 
@@ -56,16 +56,18 @@ impl LogSource for SqliteReader {
     async fn block(&self, index: u64) -> Result<StoredBlock, StoreError> {
         let row = sqlx::query(
             "SELECT (SELECT leaves FROM tile WHERE idx = ?1), (SELECT hash FROM node WHERE level = ?2 AND idx = ?1), \
-             (SELECT calls FROM allowed_block WHERE idx = ?1)",
+             (SELECT calls FROM allowed_block WHERE idx = ?1), (SELECT tags FROM agent_tags WHERE idx = ?1), \
+             (SELECT tags FROM jti_tags WHERE idx = ?1), (SELECT tags FROM decision_tags WHERE idx = ?1)",
         )
         .bind(number(index))
         .bind(BLOCK_LEVEL)
         .fetch_one(&self.pool)
         .await
         .map_err(failed)?;
-        let part = |column| Ok(row.try_get::<Option<Vec<u8>>, _>(column).map_err(failed)?.unwrap_or_default());
+        let part = |column| row.try_get::<Option<Vec<u8>>, _>(column).map_err(failed);
         let counted = Counted::from_stored(row.try_get(2).map_err(failed)?);
-        Ok(StoredBlock { leaves: part(0)?, root: part(1)?, counted })
+        let tags = StoredTags { agents: part(3)?, jtis: part(4)?, decisions: part(5)? };
+        Ok(StoredBlock { leaves: part(0)?.unwrap_or_default(), root: part(1)?.unwrap_or_default(), counted, tags })
     }
 
     async fn history(&self, from: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, StoreError> {

@@ -8,6 +8,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use rusqlite::Connection;
@@ -18,6 +20,7 @@ use super::backfill::Backfill;
 use super::group::Log;
 use super::lock::ExclusiveLock;
 use super::op::{Answer, Op};
+use super::places;
 use super::reader::SqliteReader;
 use super::schema::{self, OpenError};
 use super::scribe::Scribe;
@@ -31,6 +34,12 @@ use crate::service::ports::{Clock, StoreError};
 
 /// Requests in one transaction.
 const MAX_GROUP: usize = 512;
+/// Of a group as large as this there are so many callers that it is worth waiting for them.
+const COMPANY: usize = 8;
+/// How often, at the most.
+const PAUSES: u32 = 8;
+/// As short as the kernel makes it: some 55 µs, with the slack of its timers.
+const PAUSE: Duration = Duration::from_micros(1);
 /// Between two attempts to open the file again.
 const REOPEN_MICROS: u64 = 200_000;
 
@@ -89,7 +98,7 @@ pub(super) fn recover<'a>(
 ) -> BoxFuture<'a, Result<Recovered, OpenError>> {
     Box::pin(async move {
         schema::bring_up_to_date(path).await?;
-        let conn = schema::connect(path).map_err(|error| OpenError::unusable(path, error))?;
+        let conn = connect(path).await?;
         let verified = auditor::verify_log(reader, verifier, &[], Start::LastCheckpoint).await;
         let report = verified.map_err(|error| OpenError::unusable(path, error))?;
         if let Some(finding) = report.findings.into_iter().next() {
@@ -101,18 +110,33 @@ pub(super) fn recover<'a>(
         let end = checkpoint.size();
         let allowed = reader.allowed_among(end / BLOCK * BLOCK, end).await;
         let allowed = allowed.map_err(|error| OpenError::unusable(path, error))?.into_iter().map(Arc::new).collect();
-        Ok(Recovered { conn, log: Log { edge: report.edge, history_at, allowed }, checkpoint })
+        let tags = reader.tags_among(end / BLOCK * BLOCK, end).await;
+        let tags = tags.map_err(|error| OpenError::unusable(path, error))?;
+        Ok(Recovered { conn, log: Log { edge: report.edge, history_at, allowed, tags }, checkpoint })
     })
+}
+
+/// The writer's connection, to a file in which every full block has its places.
+async fn connect(path: &Path) -> Result<Connection, OpenError> {
+    let to = path.to_owned();
+    // Elsewhere, because a ledger of an earlier version is read whole once.
+    let opened = tokio::task::spawn_blocking(move || {
+        let mut conn = schema::connect(&to)?;
+        places::complete(&mut conn)?;
+        Ok::<_, rusqlite::Error>(conn)
+    });
+    let opened = opened.await.map_err(|error| OpenError::unusable(path, error))?;
+    opened.map_err(|error| OpenError::unusable(path, error))
 }
 
 impl Writer {
     pub(super) fn run(mut self) {
         let mut closing = Vec::new();
+        let mut last = 0;
         while let Some(first) = self.requests.blocking_recv() {
-            // Callers that were answered by the last group run now and join this one: without the pause a loaded
-            // writer commits groups of two.
-            std::thread::yield_now();
+            self.wait_for_company(last);
             let (ops, replies) = self.drain(first, &mut closing);
+            last = ops.len();
             if !ops.is_empty() {
                 self.serve(ops, replies);
             }
@@ -122,6 +146,27 @@ impl Writer {
         drop(self);
         for reply in closing {
             let _ = reply.send(end.clone());
+        }
+    }
+
+    /// Gives those whom the last group answered, `last` of them, the time to come again and be in this one. Else a loaded
+    /// writer commits many small groups, each with an fsync and a signature. Ends when nearly all are there, or nobody
+    /// comes any more.
+    fn wait_for_company(&self, last: usize) {
+        thread::yield_now();
+        if last < COMPANY {
+            return;
+        }
+        let (mut waiting, mut idle) = (self.requests.len(), 0);
+        for _ in 0..PAUSES {
+            // One more was taken out of the queue.
+            if (waiting + 1) * 20 >= last * 19 || idle == 2 {
+                return;
+            }
+            thread::sleep(PAUSE);
+            let now = self.requests.len();
+            idle = if now == waiting { idle + 1 } else { 0 };
+            waiting = now;
         }
     }
 

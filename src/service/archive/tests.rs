@@ -5,7 +5,7 @@ use ed25519_dalek::SigningKey;
 
 use super::*;
 use crate::domain::ledger::{LogKey, LogVerifier, Origin};
-use crate::service::auditor::{Counted, Start, Tampering, verify_log};
+use crate::service::auditor::{Counted, Start, StoredTags, Tampering, verify_log};
 
 /// A signed log of that many entries in memory, which can lose its bodies.
 struct Log {
@@ -64,7 +64,7 @@ impl LogSource for Log {
         leaves.iter().for_each(|leaf| frontier.append(*leaf));
         let bytes = leaves.iter().flat_map(|leaf| *leaf.as_bytes()).collect();
         let root = frontier.root().as_bytes().to_vec();
-        Ok(StoredBlock { leaves: bytes, root, counted: Counted::FromEntries })
+        Ok(StoredBlock { leaves: bytes, root, counted: Counted::FromEntries, tags: StoredTags::default() })
     }
 
     async fn history(&self, _: u64, _: u32) -> Result<Vec<StoredCheckpoint>, StoreError> {

@@ -182,7 +182,10 @@ impl<'a> Scan<'a> {
         if kept.is_some() && tile.is_none() {
             self.find(Tampering::Edited, start, "the leaf hashes that are kept of its block are gone");
         }
-        let miscounted = kept.as_ref().is_some_and(|kept| kept.counted.is_contradicted_by(&rows));
+        let false_beside = kept.as_ref().and_then(|kept| {
+            let tagged = || kept.tags.are_contradicted_by(start, &rows).then_some("the tags");
+            kept.counted.is_contradicted_by(&rows).then_some("the allowed calls").or_else(tagged)
+        });
         let faults = self.faults();
         let mut leaves = Vec::with_capacity(rows.len());
         let mut rows = rows.into_iter().peekable();
@@ -202,8 +205,8 @@ impl<'a> Scan<'a> {
         if let Some(kept) = kept.filter(|_| !self.gap) {
             if root_of(&leaves).as_bytes() == kept.root.as_slice() {
                 // Of an entry that is not what it was more is known already.
-                if miscounted && self.faults() == faults {
-                    let detail = "the allowed calls that are kept of its block are not those of the entries";
+                if let Some(what) = false_beside.filter(|_| self.faults() == faults) {
+                    let detail = format!("{what} that are kept of its block are not those of the entries");
                     self.find(Tampering::Edited, start, detail);
                 }
             } else if let (None, Ok(root)) = (&self.suspect, kept.root.try_into()) {
