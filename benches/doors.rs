@@ -6,10 +6,11 @@
 //! - handshakes: full mTLS 1.3 handshakes a second, client and server on the same machine;
 //! - proxy: a call through a door (TLS, framing, shares) to an upstream against the same call made directly in the clear,
 //!   HTTP/1.1 and HTTP/2; what enforcement adds is in `hot_path` and `atb bench`;
-//! - idle: memory of 10,000 idle connections at one door;
+//! - idle: memory of the door while 10,000 idle connections are held open from another process (this program again);
 //! - stream: 1 GB through an answer's body, and how much memory that takes.
 //!
-//! Ten thousand need 20,500 open files: it raises its own limit as far as it may, and holds as many as it then can.
+//! Ten thousand connections are as many open files at each end: the limit is raised as far as it may be, and the bench
+//! says so and ends when that is not enough.
 
 #![allow(
     missing_docs,
@@ -22,8 +23,11 @@
 )]
 
 use std::convert::Infallible;
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -58,39 +62,85 @@ use tokio_rustls::client::TlsStream;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-const IDLE: usize = 10_000; // at most
+const IDLE: usize = 10_000;
 const CALLS: usize = 5_000;
 const PIECE: usize = 64 * 1024;
 const STREAMED: u64 = 1 << 30;
 
-/// A trust domain, a door and a client of it.
-struct World {
+/// The files of a trust domain with two identities, `broker` and `agent`.
+struct Identities<'d>(&'d Path);
+
+impl Identities<'_> {
+    fn issue(&self) {
+        let now = SystemClock.now();
+        let ca = DevCa::create("atb.dev".parse().unwrap(), now).unwrap();
+        std::fs::write(self.0.join("bundle.pem"), ca.bundle_pem()).unwrap();
+        for name in ["broker", "agent"] {
+            let issued = ca.issue(&Self::id(name), KeyKind::P256, now, Duration::from_secs(3600)).unwrap();
+            std::fs::write(self.0.join(format!("{name}.pem")), issued.svid_pem).unwrap();
+            write_private(&self.0.join(format!("{name}.key.pem")), issued.key_pem.as_bytes()).unwrap();
+        }
+    }
+
+    fn id(name: &str) -> SpiffeId {
+        format!("spiffe://atb.dev/{name}").parse().unwrap()
+    }
+
+    fn trust(&self) -> SharedTrust {
+        let pem = std::fs::read(self.0.join("bundle.pem")).unwrap();
+        let bundle = TrustBundle::parse_pem("atb.dev".parse().unwrap(), &pem).unwrap();
+        Arc::new(ArcSwap::from_pointee(TrustBundles::new([bundle])))
+    }
+
+    fn svid(&self, name: &str, purpose: Purpose) -> Arc<SvidSource> {
+        let (svid, key) = (self.0.join(format!("{name}.pem")), self.0.join(format!("{name}.key.pem")));
+        let trust = self.trust();
+        let now = SystemClock.now();
+        Arc::new(SvidSource::load(&svid, &key, KeyPermissions::OwnerOnly, purpose, &trust.load(), now).unwrap())
+    }
+
+    fn client(&self, door: SocketAddr) -> Agent {
+        let svid = self.svid("agent", Purpose::Client);
+        let tls = client_config(svid, self.trust(), Arc::new(SystemClock), Self::id("broker")).unwrap();
+        Agent { tls: Arc::new(tls), door }
+    }
+}
+
+/// A client of a door.
+struct Agent {
     tls: Arc<rustls::ClientConfig>,
     door: SocketAddr,
+}
+
+impl Agent {
+    async fn connect(&self) -> TlsStream<TcpStream> {
+        self.connect_for(b"http/1.1").await
+    }
+
+    async fn connect_for(&self, protocol: &[u8]) -> TlsStream<TcpStream> {
+        let mut tls = rustls::ClientConfig::clone(&self.tls);
+        tls.alpn_protocols = vec![protocol.to_vec()];
+        let stream = TcpStream::connect(self.door).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let name = ServerName::try_from(self.door.ip().to_string()).unwrap();
+        TlsConnector::from(Arc::new(tls)).connect(name, stream).await.unwrap()
+    }
+}
+
+/// A trust domain, a door and a client of it.
+struct World {
+    agent: Agent,
     _stop: watch::Sender<bool>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl World {
     async fn with(app: Router) -> Self {
-        let (now, dir) = (SystemClock.now(), tempfile::tempdir().unwrap());
-        let ca = DevCa::create("atb.dev".parse().unwrap(), now).unwrap();
-        let bundle = TrustBundle::parse_pem("atb.dev".parse().unwrap(), ca.bundle_pem().as_bytes()).unwrap();
-        let trust: SharedTrust = Arc::new(ArcSwap::from_pointee(TrustBundles::new([bundle])));
-        let identity = |path: &str, purpose| {
-            let id: SpiffeId = format!("spiffe://atb.dev/{path}").parse().unwrap();
-            let issued = ca.issue(&id, KeyKind::P256, now, Duration::from_secs(3600)).unwrap();
-            let folder = dir.path().join(path);
-            std::fs::create_dir_all(&folder).unwrap();
-            let (svid, key) = (folder.join("svid.pem"), folder.join("key.pem"));
-            std::fs::write(&svid, issued.svid_pem).unwrap();
-            write_private(&key, issued.key_pem.as_bytes()).unwrap();
-            let only = KeyPermissions::OwnerOnly;
-            (id, Arc::new(SvidSource::load(&svid, &key, only, purpose, &trust.load(), now).unwrap()))
-        };
-        let (broker, server) = identity("broker", Purpose::Server);
-        let (_, client) = identity("agent", Purpose::Client);
-        let clock = Arc::new(SystemClock);
+        let dir = tempfile::tempdir().unwrap();
+        let identities = Identities(dir.path());
+        identities.issue();
+        let (clock, trust) = (Arc::new(SystemClock), identities.trust());
+        let server = identities.svid("broker", Purpose::Server);
         let mtls = Mtls {
             closed: Arc::new(|| None),
             tls: server_config(server, trust.clone(), clock.clone()).unwrap(),
@@ -108,21 +158,8 @@ impl World {
             ..ConnectionLimits::default()
         };
         tokio::spawn(serve_mtls(listener, mtls, app, limits, stopping));
-        let tls = Arc::new(client_config(client, trust, clock, broker).unwrap());
-        Self { tls, door, _stop: stop, _dir: dir }
-    }
-
-    async fn connect(&self) -> TlsStream<TcpStream> {
-        self.connect_for(b"http/1.1").await
-    }
-
-    async fn connect_for(&self, protocol: &[u8]) -> TlsStream<TcpStream> {
-        let mut tls = rustls::ClientConfig::clone(&self.tls);
-        tls.alpn_protocols = vec![protocol.to_vec()];
-        let stream = TcpStream::connect(self.door).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let name = ServerName::try_from(self.door.ip().to_string()).unwrap();
-        TlsConnector::from(Arc::new(tls)).connect(name, stream).await.unwrap()
+        let agent = identities.client(door);
+        Self { agent, _stop: stop, dir }
     }
 }
 
@@ -135,7 +172,7 @@ fn resident() -> u64 {
 async fn handshakes(world: &World) {
     let (begun, mut done) = (Instant::now(), 0_u32);
     while begun.elapsed() < Duration::from_secs(5) {
-        futures_util::future::join_all((0..16).map(|_| world.connect())).await;
+        futures_util::future::join_all((0..16).map(|_| world.agent.connect())).await;
         done += 16;
     }
     println!(
@@ -214,7 +251,7 @@ async fn proxy(world: &World, upstream: SocketAddr) {
         let direct = TcpStream::connect(upstream).await.unwrap();
         direct.set_nodelay(true).unwrap();
         let direct = latencies(&mut Sender::over(direct, h2).await).await;
-        let through = latencies(&mut Sender::over(world.connect_for(protocol).await, h2).await).await;
+        let through = latencies(&mut Sender::over(world.agent.connect_for(protocol).await, h2).await).await;
         let added = (through.0.saturating_sub(direct.0), through.1.saturating_sub(direct.1));
         println!(
             "{name}: direct p50 {:?} p99 {:?}, through the door {:?} {:?}, added {:?} {:?}",
@@ -223,14 +260,37 @@ async fn proxy(world: &World, upstream: SocketAddr) {
     }
 }
 
-async fn idle(world: &World, count: usize) {
+/// The word that starts this program as the other end of [`idle`].
+const HOLD: &str = "hold";
+
+async fn idle(world: &World) {
     let before = resident();
-    let mut held = Vec::with_capacity(count);
-    for _ in 0..count / 50 {
-        held.extend(futures_util::future::join_all((0..50).map(|_| world.connect())).await);
+    let mut holder = Command::new(std::env::current_exe().unwrap())
+        .args([HOLD.as_ref(), world.dir.path().as_os_str(), world.agent.door.to_string().as_ref()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let told = BufReader::new(holder.stdout.take().unwrap());
+    let line = tokio::task::spawn_blocking(move || told.lines().next()).await.unwrap();
+    assert_eq!(line.expect("the other end says when it is done").unwrap(), IDLE.to_string());
+    let each = (resident() - before) / IDLE as u64;
+    println!("{IDLE} idle mTLS connections: {each} bytes each at the door");
+    // Its input ends, and so does it.
+    drop(holder.stdin.take());
+    assert!(holder.wait().unwrap().success());
+}
+
+/// Opens the connections, says how many, and holds them until its input ends.
+async fn hold(dir: &Path, door: SocketAddr) {
+    let agent = Identities(dir).client(door);
+    let mut held = Vec::with_capacity(IDLE);
+    for _ in 0..IDLE / 50 {
+        held.extend(futures_util::future::join_all((0..50).map(|_| agent.connect())).await);
     }
-    let each = (resident() - before) / held.len() as u64;
-    println!("{} idle mTLS connections: {each} bytes each, both ends together", held.len());
+    println!("{}", held.len());
+    tokio::task::spawn_blocking(|| std::io::stdin().lines().count()).await.unwrap();
+    drop(held);
 }
 
 /// A gigabyte, a piece at a time.
@@ -251,7 +311,7 @@ impl hyper::body::Body for Pieces {
 }
 
 async fn stream(world: &World) {
-    let mut sender = match Sender::over(world.connect().await, false).await {
+    let mut sender = match Sender::over(world.agent.connect().await, false).await {
         Sender::Http1(sender) => sender,
         Sender::Http2(_) => unreachable!("HTTP/1.1 was asked for"),
     };
@@ -274,8 +334,13 @@ async fn stream(world: &World) {
 async fn main() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let files = rlimit::increase_nofile_limit(u64::MAX).unwrap();
-    // Both ends are in this process.
-    let idle_connections = IDLE.min(usize::try_from(files / 2).unwrap().saturating_sub(250));
+    assert!(files > IDLE as u64 + 250, "{files} open files are too few for {IDLE} connections: raise the hard limit");
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, word, dir, door] = arguments.as_slice()
+        && word == HOLD
+    {
+        return hold(dir.as_ref(), door.parse().unwrap()).await;
+    }
     let large = || async { Response::new(Body::new(Pieces(STREAMED))) };
     let behind = Router::new().route("/small", get(|| async { "a small answer" })).route("/large", get(large));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -286,6 +351,6 @@ async fn main() {
     let world = World::with(door).await;
     handshakes(&world).await;
     proxy(&world, upstream).await;
-    idle(&world, idle_connections).await;
+    idle(&world).await;
     stream(&world).await;
 }
