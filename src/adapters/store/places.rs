@@ -8,7 +8,6 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use futures_util::TryStreamExt as _;
 use rusqlite::{Connection, Error, params};
 use sqlx::Row as _;
 
@@ -19,6 +18,8 @@ use crate::service::ports::{Order, StoreError};
 
 /// Blocks whose missing places one transaction writes.
 const PORTION: u64 = 256;
+/// Blocks whose places are read at a time.
+const BLOCKS: u32 = 1024;
 
 /// One of an entry's tags.
 type Part = fn(&Tags) -> Tag;
@@ -61,16 +62,16 @@ pub(super) fn rewrite(db: &Connection, index: u64) -> Result<(), Error> {
     write(db, index, &tags)
 }
 
-/// Writes the places of full blocks that have none yet: all of them, once, in a ledger of an earlier version.
-pub(super) fn complete(db: &mut Connection) -> Result<(), Error> {
-    let (first, end): (i64, i64) = db.query_row(
+/// Writes the places of those of the first `end` blocks that have none yet: of all, once, in a ledger of an earlier
+/// version. How many there are must be verified.
+pub(super) fn complete(db: &mut Connection, end: u64) -> Result<(), Error> {
+    let first: i64 = db.query_row(
         "SELECT min((SELECT coalesce(max(idx) + 1, 0) FROM agent_tags), (SELECT coalesce(max(idx) + 1, 0) FROM jti_tags), \
-         (SELECT coalesce(max(idx) + 1, 0) FROM decision_tags)), (SELECT coalesce(max(seq) + 1, 0) / 256 FROM entry)",
+         (SELECT coalesce(max(idx) + 1, 0) FROM decision_tags))",
         [],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        |row| row.get(0),
     )?;
-    // Neither is below 0.
-    let (mut next, end) = (first.unsigned_abs(), end.unsigned_abs());
+    let mut next = u64::try_from(first).unwrap_or_default();
     while next < end {
         let tx = db.transaction()?;
         for index in next..end.min(next + PORTION) {
@@ -100,18 +101,18 @@ impl Sought {
     fn statement(&self, order: Order) -> &'static str {
         match (self, order) {
             (Self::Agent(_), Order::Oldest) => {
-                "SELECT idx, tags, NULL FROM agent_tags WHERE idx >= ? AND idx < ? ORDER BY idx"
+                "SELECT idx, tags, NULL FROM agent_tags WHERE idx >= ? AND idx < ? ORDER BY idx LIMIT ?"
             }
             (Self::Agent(_), Order::Newest) => {
-                "SELECT idx, tags, NULL FROM agent_tags WHERE idx >= ? AND idx < ? ORDER BY idx DESC"
+                "SELECT idx, tags, NULL FROM agent_tags WHERE idx >= ? AND idx < ? ORDER BY idx DESC LIMIT ?"
             }
             (Self::Ids(_), Order::Oldest) => {
                 "SELECT idx, jti_tags.tags, decision_tags.tags FROM jti_tags JOIN decision_tags USING (idx) \
-                 WHERE idx >= ? AND idx < ? ORDER BY idx"
+                 WHERE idx >= ? AND idx < ? ORDER BY idx LIMIT ?"
             }
             (Self::Ids(_), Order::Newest) => {
                 "SELECT idx, jti_tags.tags, decision_tags.tags FROM jti_tags JOIN decision_tags USING (idx) \
-                 WHERE idx >= ? AND idx < ? ORDER BY idx DESC"
+                 WHERE idx >= ? AND idx < ? ORDER BY idx DESC LIMIT ?"
             }
         }
     }
@@ -135,6 +136,97 @@ impl Sought {
     }
 }
 
+/// The places of a name while they are looked for.
+struct Search<'a> {
+    sought: &'a Sought,
+    order: Order,
+    most: usize,
+    found: Vec<u64>,
+    /// What was not looked at yet.
+    rest: Range<u64>,
+}
+
+impl Search<'_> {
+    fn ended(&self) -> bool {
+        self.rest.is_empty() || self.found.len() >= self.most
+    }
+
+    /// All up to the far end of `part` was looked at.
+    fn pass(&mut self, part: &Range<u64>) {
+        match self.order {
+            Order::Oldest => self.rest.start = part.end,
+            Order::Newest => self.rest.end = part.start,
+        }
+    }
+
+    /// What is to be looked at before `part`.
+    fn before(&self, part: &Range<u64>) -> Range<u64> {
+        match self.order {
+            Order::Oldest => self.rest.start..part.start,
+            Order::Newest => part.end..self.rest.end,
+        }
+    }
+
+    /// A block, with its entries that may be meant.
+    fn add(&mut self, part: &Range<u64>, places: Vec<u64>) {
+        let within = places.into_iter().filter(|seq| part.contains(seq));
+        match self.order {
+            Order::Oldest => self.found.extend(within),
+            Order::Newest => self.found.extend(within.collect::<Vec<_>>().into_iter().rev()),
+        }
+        self.pass(part);
+    }
+
+    /// Looks at blocks with tags, at most [`BLOCKS`], and at what lies between them.
+    async fn step(&mut self, reader: &SqliteReader) -> Result<(), StoreError> {
+        let rows = sqlx::query(self.sought.statement(self.order))
+            .bind(number(self.rest.start / BLOCK))
+            .bind(number(self.rest.end.div_ceil(BLOCK)))
+            .bind(BLOCKS)
+            .fetch_all(&reader.pool)
+            .await
+            .map_err(failed)?;
+        for row in &rows {
+            let block = unsigned(row, 0)?;
+            let part = (block * BLOCK).max(self.rest.start)..((block + 1) * BLOCK).min(self.rest.end);
+            self.all_of(reader, self.before(&part)).await?;
+            if self.ended() {
+                return Ok(());
+            }
+            let more: Option<&[u8]> = row.try_get(2).map_err(failed)?;
+            let kept = [row.try_get(1).map_err(failed)?, more.unwrap_or_default()];
+            self.add(&part, self.sought.among(block, kept));
+            if self.ended() {
+                return Ok(());
+            }
+        }
+        if rows.len() < BLOCKS as usize { self.all_of(reader, self.rest.clone()).await } else { Ok(()) }
+    }
+
+    /// Entries of blocks without tags: those that are there.
+    async fn all_of(&mut self, reader: &SqliteReader, part: Range<u64>) -> Result<(), StoreError> {
+        if part.is_empty() {
+            return Ok(());
+        }
+        let left = self.most.saturating_sub(self.found.len()) as u64;
+        let statement = match self.order {
+            Order::Oldest => "SELECT seq FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?",
+            Order::Newest => "SELECT seq FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+        };
+        let query = sqlx::query(statement).bind(number(part.start)).bind(number(part.end)).bind(number(left));
+        let rows = query.fetch_all(&reader.pool).await.map_err(failed)?;
+        let whole = (rows.len() as u64) < left;
+        for row in rows {
+            self.found.push(unsigned(&row, 0)?);
+        }
+        match self.found.last().filter(|_| !whole) {
+            Some(last) => self.pass(&(*last..*last + 1)),
+            None => self.pass(&part),
+        }
+        Ok(())
+    }
+}
+
 impl SqliteReader {
     /// The entries of `span` that may be meant, in `order`: all that are, and hardly any other. Ends when there are `most`,
     /// and says which part of `span` that is all of.
@@ -145,39 +237,15 @@ impl SqliteReader {
         order: Order,
         most: usize,
     ) -> Result<(Vec<u64>, Range<u64>), StoreError> {
-        let blocks = span.start / BLOCK..span.end.div_ceil(BLOCK);
-        let mut rows =
-            sqlx::query(sought.statement(order)).bind(number(blocks.start)).bind(number(blocks.end)).fetch(&self.pool);
-        let mut kept = rows.try_next().await.map_err(failed)?;
-        let mut found = Vec::new();
-        for nth in 0..blocks.end.saturating_sub(blocks.start) {
-            let block = if order == Order::Oldest { blocks.start + nth } else { blocks.end - 1 - nth };
-            let whole = block * BLOCK..(block + 1) * BLOCK;
-            let index = kept.as_ref().map(|row| unsigned(row, 0)).transpose()?;
-            let mut places: Vec<u64> = match &kept {
-                Some(row) if index == Some(block) => {
-                    let tags = row.try_get(1).map_err(failed)?;
-                    let more: Option<&[u8]> = row.try_get(2).map_err(failed)?;
-                    let places = sought.among(block, [tags, more.unwrap_or_default()]);
-                    kept = rows.try_next().await.map_err(failed)?;
-                    places
-                }
-                _ => whole.clone().collect(),
-            };
-            places.retain(|seq| span.contains(seq));
-            if order == Order::Newest {
-                places.reverse();
-            }
-            found.append(&mut places);
-            if found.len() >= most {
-                let seen = match order {
-                    Order::Oldest => span.start..whole.end.min(span.end),
-                    Order::Newest => whole.start.max(span.start)..span.end,
-                };
-                return Ok((found, seen));
-            }
+        let mut search = Search { sought, order, most, found: Vec::new(), rest: span.clone() };
+        while !search.ended() {
+            search.step(self).await?;
         }
-        Ok((found, span))
+        let Search { found, rest, .. } = search;
+        match order {
+            Order::Oldest => Ok((found, span.start..rest.start)),
+            Order::Newest => Ok((found, rest.end..span.end)),
+        }
     }
 
     /// The entries that may name one of `ids` as mandate or decision, oldest first, as the JSON array that one parameter
@@ -304,6 +372,26 @@ mod tests {
         let (found, _) = reader.places(&ids, 0..512, Order::Oldest, usize::MAX).await.unwrap();
         assert_eq!(found, [100, 101, 300], "a mandate by two entries, a decision by one");
         store.close().await.unwrap();
+    }
+
+    /// Else a number that somebody wrote into the file would keep a question busy for ever.
+    #[tokio::test]
+    async fn what_is_looked_at_whole_is_what_is_there() {
+        const FAR: u64 = 1 << 62;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        filled(&path).await.close().await.unwrap();
+        change(&path, &format!("UPDATE entry SET seq = {FAR} WHERE seq = 690"));
+        let reader = SqliteReader::open(&path).await.unwrap();
+        for order in [Order::Oldest, Order::Newest] {
+            let (found, seen) =
+                reader.places(&Sought::ids([&id(20_300)]), 0..FAR + 1, order, usize::MAX).await.unwrap();
+            assert_eq!((found.len(), seen), (1 + 188, 0..FAR + 1));
+            assert!(found.contains(&300) && found.contains(&FAR));
+        }
+        let (found, seen) = reader.places(&Sought::ids([&id(1)]), 0..FAR + 1, Order::Newest, 3).await.unwrap();
+        assert_eq!((found, seen), (vec![FAR, 699, 698], 698..FAR + 1));
+        reader.close().await;
     }
 
     #[tokio::test]

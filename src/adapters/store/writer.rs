@@ -98,7 +98,7 @@ pub(super) fn recover<'a>(
 ) -> BoxFuture<'a, Result<Recovered, OpenError>> {
     Box::pin(async move {
         schema::bring_up_to_date(path).await?;
-        let conn = connect(path).await?;
+        let conn = schema::connect(path).map_err(|error| OpenError::unusable(path, error))?;
         let verified = auditor::verify_log(reader, verifier, &[], Start::LastCheckpoint).await;
         let report = verified.map_err(|error| OpenError::unusable(path, error))?;
         if let Some(finding) = report.findings.into_iter().next() {
@@ -110,23 +110,19 @@ pub(super) fn recover<'a>(
         let end = checkpoint.size();
         let allowed = reader.allowed_among(end / BLOCK * BLOCK, end).await;
         let allowed = allowed.map_err(|error| OpenError::unusable(path, error))?.into_iter().map(Arc::new).collect();
+        let conn = with_places(path, conn, end / BLOCK).await?;
         let tags = reader.tags_among(end / BLOCK * BLOCK, end).await;
         let tags = tags.map_err(|error| OpenError::unusable(path, error))?;
         Ok(Recovered { conn, log: Log { edge: report.edge, history_at, allowed, tags }, checkpoint })
     })
 }
 
-/// The writer's connection, to a file in which every full block has its places.
-async fn connect(path: &Path) -> Result<Connection, OpenError> {
-    let to = path.to_owned();
+/// A connection to a file in which each of the first `blocks` blocks has its places.
+async fn with_places(path: &Path, mut conn: Connection, blocks: u64) -> Result<Connection, OpenError> {
     // Elsewhere, because a ledger of an earlier version is read whole once.
-    let opened = tokio::task::spawn_blocking(move || {
-        let mut conn = schema::connect(&to)?;
-        places::complete(&mut conn)?;
-        Ok::<_, rusqlite::Error>(conn)
-    });
-    let opened = opened.await.map_err(|error| OpenError::unusable(path, error))?;
-    opened.map_err(|error| OpenError::unusable(path, error))
+    let completed = tokio::task::spawn_blocking(move || places::complete(&mut conn, blocks).map(|()| conn));
+    let completed = completed.await.map_err(|error| OpenError::unusable(path, error))?;
+    completed.map_err(|error| OpenError::unusable(path, error))
 }
 
 impl Writer {
