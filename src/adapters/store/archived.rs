@@ -8,7 +8,6 @@ use sqlx::Row as _;
 
 use super::op::{Op, Prepared};
 use super::openings::overwriting;
-use super::places;
 use super::reader::{SqliteReader, failed, unsigned};
 use super::rows::{millis, number};
 use super::shipping::ShippingChange;
@@ -67,7 +66,6 @@ impl Forget {
             db.prepare_cached(&statement)?.execute(params![first, end, access, access_before, audit_before])?;
         }
         db.prepare_cached("DELETE FROM allowed_block WHERE idx = ?")?.execute([number(block)])?;
-        places::rewrite(db, block)?;
         db.prepare_cached(
             "INSERT INTO archived_block (idx, at_ms, place) SELECT ?1, ?2, ?3 \
              WHERE (SELECT count(*) FROM entry WHERE seq >= ?4 AND seq < ?5) < 256 ON CONFLICT DO NOTHING",
