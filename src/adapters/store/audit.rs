@@ -5,8 +5,8 @@
 //! writes, compact JSON in which a quote inside a text is escaped.
 //!
 //! A page looks at windows of entries one after the other, at the places where a name stands or along the log, and ends
-//! when it is full or has looked at so many entries. Times are turned into numbers by the kept checkpoints, so that a question about yesterday does
-//! not read a year; an hour is left on both sides for clocks that were set.
+//! when it is full or has looked at so many entries. Times are turned into numbers by the kept checkpoints, so that a
+//! question about yesterday does not read a year; an hour is left on both sides for clocks that were set.
 //!
 //! [`Entry::to_bytes`]: crate::domain::ledger::Entry::to_bytes
 
@@ -33,6 +33,8 @@ const WINDOW: u64 = 16_384;
 const PLACES: usize = 1024;
 /// Entries that one page looks at.
 const LOOKED_AT: u64 = 16 * WINDOW;
+/// Entries whose tags say that they are not meant, and that count as one that is looked at.
+const PASSED_OVER: u64 = 64;
 /// Bytes of entries after which a page is full; entries have some hundred, at the most 64 KiB.
 const PAGE_BYTES: usize = 4 << 20;
 /// How far the clock of the writer may have been set back or forth without hiding an entry.
@@ -144,7 +146,8 @@ impl Walk<'_> {
     async fn step(&mut self, limit: usize) -> Result<(), StoreError> {
         let window = self.window().await?;
         let Window { stretch, places } = &window;
-        self.looked_at += places.as_ref().map_or(stretch.end - stretch.start, |places| places.len() as u64);
+        let length = stretch.end - stretch.start;
+        self.looked_at += places.as_ref().map_or(length, |places| length / PASSED_OVER + places.len() as u64);
         let mut statement = statement(self.question, &self.driver, &window);
         let mut rows = statement.build().fetch(&self.reader.pool);
         while let Some(row) = rows.try_next().await.map_err(failed)? {

@@ -5,7 +5,6 @@
 //! name reads them, a kilobyte a block, and gets the few entries that may be meant. A block without them, and the entries
 //! behind the last full block, may all be meant, so that nothing that is missing hides an entry.
 
-use std::collections::HashSet;
 use std::ops::Range;
 
 use rusqlite::{Connection, Error, params};
@@ -20,6 +19,8 @@ use crate::service::ports::{Order, StoreError};
 const PORTION: u64 = 256;
 /// Blocks whose places are read at a time.
 const BLOCKS: u32 = 1024;
+/// How often, before somebody who waits for a page is told how far that was: 16 million entries.
+const STEPS: u32 = 64;
 
 /// One of an entry's tags.
 type Part = fn(&Tags) -> Tag;
@@ -92,14 +93,16 @@ pub(super) fn complete(db: &mut Connection, end: u64) -> Result<(), Error> {
 pub(super) enum Sought {
     /// An agent's entries.
     Agent(Tag),
-    /// Entries that name one of these as mandate or decision.
-    Ids(HashSet<Tag>),
+    /// Entries that name one of these as mandate or decision; sorted.
+    Ids(Vec<Tag>),
 }
 
 impl Sought {
     /// Entries that name one of `ids` as mandate or decision.
     pub(super) fn ids<'a>(ids: impl IntoIterator<Item = &'a [u8; 16]>) -> Self {
-        Self::Ids(ids.into_iter().map(Tag::of_id).collect())
+        let mut tags: Vec<_> = ids.into_iter().map(Tag::of_id).collect();
+        tags.sort_unstable();
+        Self::Ids(tags)
     }
 
     fn statement(&self, order: Order) -> &'static str {
@@ -125,7 +128,8 @@ impl Sought {
     fn among(&self, block: u64, kept: [&[u8]; 2]) -> Vec<u64> {
         let is_it = |tag: &[u8; 4]| match self {
             Self::Agent(agent) => agent.as_bytes() == tag,
-            Self::Ids(ids) => ids.contains(&Tag::from_bytes(*tag)),
+            // Mostly there is one, which a set would be slower to compare.
+            Self::Ids(ids) => ids.binary_search(&Tag::from_bytes(*tag)).is_ok(),
         };
         let [mut some, more] = kept.map(|bytes| {
             let tags = (block * BLOCK..).zip(bytes.as_chunks::<4>().0);
@@ -233,7 +237,7 @@ impl Search<'_> {
 
 impl SqliteReader {
     /// The entries of `span` that may be meant, in `order`: all that are, and hardly any other. Ends when there are `most`,
-    /// and says which part of `span` that is all of.
+    /// or after [`STEPS`], and says which part of `span` that is all of.
     pub(super) async fn places(
         &self,
         sought: &Sought,
@@ -242,7 +246,10 @@ impl SqliteReader {
         most: usize,
     ) -> Result<(Vec<u64>, Range<u64>), StoreError> {
         let mut search = Search { sought, order, most, found: Vec::new(), rest: span.clone() };
-        while !search.ended() {
+        for _ in 0..STEPS {
+            if search.ended() {
+                break;
+            }
             search.step(self).await?;
         }
         let Search { found, rest, .. } = search;
@@ -257,8 +264,13 @@ impl SqliteReader {
     pub(super) async fn may_name(&self, ids: &[[u8; 16]]) -> Result<String, StoreError> {
         let end = sqlx::query("SELECT coalesce(max(seq) + 1, 0) FROM entry").fetch_one(&self.pool).await;
         let end = unsigned(&end.map_err(failed)?, 0)?;
-        let (found, _) = self.places(&Sought::ids(ids), 0..end, Order::Oldest, usize::MAX).await?;
-        Ok(listed(&found))
+        let (sought, mut rest, mut all) = (Sought::ids(ids), 0..end, Vec::new());
+        while !rest.is_empty() {
+            let (mut found, seen) = self.places(&sought, rest.clone(), Order::Oldest, usize::MAX).await?;
+            all.append(&mut found);
+            rest.start = seen.end;
+        }
+        Ok(listed(&all))
     }
 
     /// The tags of the entries `from..to`, which are no full block.

@@ -8,7 +8,7 @@ use super::{Columns, LogRow};
 use crate::domain::id::Sha256Digest;
 
 /// Stands for a name. Different names may have the same tag: it says where to look, not what is there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tag([u8; 4]);
 
 impl Tag {
